@@ -1,0 +1,57 @@
+//! Where everything lies in a bare repository, relative to its directory (libostree `ostree-repo.c`).
+
+use super::{Checksum, ObjectName};
+
+/// The file `config` as bootc leaves it, 0644: no boot loader that libostree would rewrite, boot entries with `/boot` in
+/// their paths, and a sysroot that is mounted read-only.
+pub const CONFIG: &str =
+    "[core]\nrepo_version=1\nmode=bare\n\n[sysroot]\nbootloader=none\nbootprefix=true\nreadonly=true\n";
+
+/// Mode of every directory of a repository.
+pub const DIRECTORY_MODE: u32 = 0o755;
+
+/// Mode of metadata objects, refs and `config`, all of them 0:0. File objects have the owner, mode and xattrs of the file.
+pub const METADATA_MODE: u32 = 0o644;
+
+/// The directories a repository always has besides `objects/00` to `objects/ff`, parents first.
+pub const DIRECTORIES: [&str; 9] =
+    ["extensions", "objects", "refs", "refs/heads", "refs/mirrors", "refs/remotes", "state", "tmp", "tmp/cache"];
+
+/// `objects/44/6a0ef1….dirmeta`.
+pub fn object_path(object: ObjectName) -> String {
+    let checksum = object.checksum.to_string();
+    format!("objects/{}/{}.{}", &checksum[..2], &checksum[2..], object.kind)
+}
+
+/// The directories that objects lie in, `objects/00` to `objects/ff`.
+pub fn object_directories() -> impl Iterator<Item = String> {
+    (0..=u8::MAX).map(|first| format!("objects/{first:02x}"))
+}
+
+/// The file of a ref of this repository.
+pub fn ref_path(name: &str) -> String {
+    format!("refs/heads/{name}")
+}
+
+/// What the file of a ref holds.
+pub fn ref_content(commit: Checksum) -> String {
+    format!("{commit}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ObjectKind;
+    use super::*;
+
+    #[test]
+    fn an_object_lies_under_the_first_byte_of_its_checksum() {
+        let object = ObjectName { checksum: Checksum([0xab; 32]), kind: ObjectKind::DirMeta };
+        assert_eq!(object_path(object), format!("objects/ab/{}.dirmeta", "ab".repeat(31)));
+        assert_eq!(object_directories().nth(171).as_deref(), Some("objects/ab"));
+    }
+
+    #[test]
+    fn the_config_is_that_of_the_reference_disk() {
+        assert_eq!(CONFIG.len(), 89);
+    }
+}
