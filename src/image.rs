@@ -1,0 +1,127 @@
+//! A container image as it was read: what its documents say, its layers as trees, and the objects in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::digest::Digest;
+use crate::ostree::{Checksum, Directory, Xattrs};
+use crate::spool::{Content, Spool};
+
+/// A verified image: every digest, size and diff_id in it was compared.
+#[derive(Debug)]
+pub struct Image {
+    /// The platform manifest, byte for byte; OCI or Docker schema 2.
+    pub manifest: Vec<u8>,
+    pub manifest_digest: Digest,
+    /// The config, byte for byte.
+    pub config: Vec<u8>,
+    /// As the config has it, in the words of Go: `amd64`, `arm64`.
+    pub architecture: String,
+    /// Labels of the config.
+    pub labels: BTreeMap<String, String>,
+    /// `created` of the config, as found.
+    pub created: Option<String>,
+    /// Annotation `org.opencontainers.image.created` of the manifest, as found.
+    pub created_annotation: Option<String>,
+    /// Annotation `org.opencontainers.image.ref.name` of the image's entry in the layout's index.
+    pub ref_name: Option<String>,
+    /// As in the manifest, the lowest first.
+    pub layers: Vec<Layer>,
+    pub objects: Objects,
+    /// Where the contents of the objects are.
+    pub spool: Spool,
+    pub warnings: Vec<String>,
+}
+
+/// One layer of an image.
+#[derive(Debug)]
+pub struct Layer {
+    pub digest: Digest,
+    pub diff_id: Digest,
+    pub media_type: String,
+    /// Bytes of the blob.
+    pub compressed: u64,
+    /// Bytes of what it inflates to.
+    pub uncompressed: u64,
+    /// Whiteouts are ordinary files in it.
+    pub tree: Directory,
+}
+
+/// A regular file or a symbolic link, as ostree knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    pub uid: u32,
+    pub gid: u32,
+    /// With the type bits.
+    pub mode: u32,
+    pub xattrs: Xattrs,
+    pub payload: Payload,
+}
+
+/// What is in an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    Regular(Content),
+    /// The target.
+    Symlink(Box<[u8]>),
+}
+
+/// Where an object was first met: which layer, and the how-manieth new object of it. The order in which contents came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Order {
+    pub layer: usize,
+    pub sequence: usize,
+}
+
+/// All objects of an image by their checksums. Of equal objects the one of the lowest layer is kept.
+#[derive(Debug, Default)]
+pub struct Objects(BTreeMap<Checksum, (Order, Object)>);
+
+impl Objects {
+    /// Adds the objects of the next higher layer, in their order.
+    pub fn add_layer(&mut self, layer: usize, objects: impl IntoIterator<Item = (Checksum, Object)>) {
+        for (sequence, (checksum, object)) in objects.into_iter().enumerate() {
+            self.0.entry(checksum).or_insert((Order { layer, sequence }, object));
+        }
+    }
+
+    /// Drops what is in none of the trees.
+    pub fn keep_only<'a>(&mut self, trees: impl IntoIterator<Item = &'a Directory>) {
+        let mut wanted = BTreeSet::new();
+        trees.into_iter().for_each(|tree| collect(tree, &mut wanted));
+        self.0.retain(|checksum, _| wanted.contains(checksum));
+    }
+
+    pub fn get(&self, checksum: &Checksum) -> Option<&Object> {
+        self.0.get(checksum).map(|(_, object)| object)
+    }
+
+    /// Where in the image the object came from.
+    pub fn order(&self, checksum: &Checksum) -> Option<Order> {
+        self.0.get(checksum).map(|(order, _)| *order)
+    }
+
+    /// By checksum.
+    pub fn iter(&self) -> impl Iterator<Item = (&Checksum, &Object)> {
+        self.0.iter().map(|(checksum, (_, object))| (checksum, object))
+    }
+
+    /// In the order in which the layers brought them.
+    pub fn in_import_order(&self) -> impl Iterator<Item = &Object> {
+        let mut all: Vec<_> = self.0.values().collect();
+        all.sort_unstable_by_key(|(order, _)| *order);
+        all.into_iter().map(|(_, object)| object)
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn collect(tree: &Directory, wanted: &mut BTreeSet<Checksum>) {
+    wanted.extend(tree.files.values());
+    tree.dirs.values().for_each(|below| collect(below, wanted));
+}

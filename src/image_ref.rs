@@ -1,0 +1,165 @@
+//! The words by which a user names an image (containers-transports(5)).
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where an image lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageRef {
+    /// `oci:PATH[:TAG]`: a directory in OCI image layout.
+    Oci { path: PathBuf, tag: Option<String> },
+    /// `oci-archive:PATH[:TAG]`: a tar file of such a directory.
+    OciArchive { path: PathBuf, tag: Option<String> },
+}
+
+/// Why a text names no image that can be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImageRefError {
+    #[error("`{text}`: reading {what} is not supported yet")]
+    NotSupportedYet { text: String, what: &'static str, copy: String },
+
+    #[error("`{text}`: there is no transport `{transport}`; `oci:` and `oci-archive:` are supported")]
+    UnknownTransport { text: String, transport: String },
+
+    #[error("`{text}` has no transport; it is a directory in OCI image layout, so write `oci:{text}`")]
+    LayoutWithoutTransport { text: String },
+
+    #[error("`{text}` names no path after `{transport}:`")]
+    NoPath { text: String, transport: &'static str },
+
+    #[error("`{text}` has an empty tag after the last `:`")]
+    EmptyTag { text: String },
+}
+
+impl ImageRefError {
+    /// The command that turns such a reference into one that can be read.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotSupportedYet { copy, .. } => Some(format!("copy it first: skopeo copy {copy} oci:DIR:TAG")),
+            _ => None,
+        }
+    }
+}
+
+impl FromStr for ImageRef {
+    type Err = ImageRefError;
+
+    /// A text without a transport is looked up in the file system only to word the error.
+    fn from_str(text: &str) -> Result<Self, ImageRefError> {
+        let Some((transport, rest)) = text.split_once(':') else {
+            return Err(bare(text));
+        };
+        match transport {
+            "oci" => local("oci", text, rest).map(|(path, tag)| Self::Oci { path, tag }),
+            "oci-archive" => local("oci-archive", text, rest).map(|(path, tag)| Self::OciArchive { path, tag }),
+            "docker" => Err(not_yet(text, "from a registry", text)),
+            "docker-archive" => Err(not_yet(text, "an archive of `docker save`", text)),
+            "docker-daemon" => Err(not_yet(text, "from a Docker daemon", text)),
+            "dir" => Err(not_yet(text, "a `dir:` directory", text)),
+            "containers-storage" => Err(not_yet(text, "from the local container storage", text)),
+            "ostree" => Err(not_yet(text, "an ostree repository", "docker://HOST/IMAGE:TAG")),
+            "sif" | "tarball" => Err(not_yet(text, "this transport", text)),
+            _ => Err(without_transport(text, transport)),
+        }
+    }
+}
+
+/// The first `:` ends the path: containers-transports(5) allows none in it.
+fn local(transport: &'static str, text: &str, rest: &str) -> Result<(PathBuf, Option<String>), ImageRefError> {
+    let (path, tag) = rest.split_once(':').map_or((rest, None), |(path, tag)| (path, Some(tag)));
+    if path.is_empty() {
+        return Err(ImageRefError::NoPath { text: text.to_owned(), transport });
+    }
+    if tag == Some("") {
+        return Err(ImageRefError::EmptyTag { text: text.to_owned() });
+    }
+    Ok((path.into(), tag.map(str::to_owned)))
+}
+
+fn not_yet(text: &str, what: &'static str, copy: &str) -> ImageRefError {
+    ImageRefError::NotSupportedYet { text: text.to_owned(), what, copy: copy.to_owned() }
+}
+
+/// `host:5000/image` and `image:tag` also have a colon: what stands before it is a transport only when it looks like one of
+/// a URL, or when nothing like an image name follows.
+fn without_transport(text: &str, before_colon: &str) -> ImageRefError {
+    let word = before_colon.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+    let after = &text[before_colon.len() + 1..];
+    if text.contains("://") || (word && after.starts_with('/')) || before_colon.is_empty() {
+        return ImageRefError::UnknownTransport { text: text.to_owned(), transport: before_colon.to_owned() };
+    }
+    bare(text)
+}
+
+fn bare(text: &str) -> ImageRefError {
+    if PathBuf::from(text).join("index.json").is_file() {
+        return ImageRefError::LayoutWithoutTransport { text: text.to_owned() };
+    }
+    not_yet(text, "from a registry", &format!("docker://{text}"))
+}
+
+impl fmt::Display for ImageRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (transport, path, tag) = match self {
+            Self::Oci { path, tag } => ("oci", path, tag),
+            Self::OciArchive { path, tag } => ("oci-archive", path, tag),
+        };
+        write!(f, "{transport}:{}", path.display())?;
+        tag.iter().try_for_each(|tag| write!(f, ":{tag}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_colon_after_the_transport_ends_the_path() {
+        let tag = Some("quay.io/a/b:42".to_owned());
+        assert_eq!("oci:/a/b:quay.io/a/b:42".parse(), Ok(ImageRef::Oci { path: "/a/b".into(), tag }));
+        assert_eq!("oci:b".parse(), Ok(ImageRef::Oci { path: "b".into(), tag: None }));
+        let archive = ImageRef::OciArchive { path: "a.tar".into(), tag: Some("1".into()) };
+        assert_eq!(archive.to_string().parse(), Ok(archive));
+    }
+
+    #[test]
+    fn registries_and_other_stores_get_the_skopeo_command() {
+        for (text, copy) in [
+            ("docker://quay.io/a:1", "docker://quay.io/a:1"),
+            ("quay.io/a/b:1", "docker://quay.io/a/b:1"),
+            ("localhost:5000/a", "docker://localhost:5000/a"),
+            ("dir:/a", "dir:/a"),
+            ("docker-archive:a.tar", "docker-archive:a.tar"),
+            ("containers-storage:a", "containers-storage:a"),
+        ] {
+            let error = text.parse::<ImageRef>().unwrap_err();
+            assert!(error.to_string().ends_with("is not supported yet"), "{error}");
+            assert_eq!(error.hint(), Some(format!("copy it first: skopeo copy {copy} oci:DIR:TAG")));
+        }
+        assert!("ostree:/repo#ref".parse::<ImageRef>().unwrap_err().to_string().contains("not supported yet"));
+    }
+
+    #[test]
+    fn an_unknown_transport_is_named() {
+        for (text, name) in [("https://quay.io/a", "https"), ("ocii:/a/b", "ocii"), (":a", "")] {
+            let transport = name.to_owned();
+            assert_eq!(text.parse::<ImageRef>(), Err(ImageRefError::UnknownTransport { text: text.into(), transport }));
+        }
+    }
+
+    #[test]
+    fn a_layout_directory_without_transport_gets_a_hint() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("index.json"), "{}").unwrap();
+        let text = dir.path().display().to_string();
+        assert!(text.parse::<ImageRef>().unwrap_err().to_string().ends_with(&format!("so write `oci:{text}`")));
+    }
+
+    #[test]
+    fn empty_paths_and_tags_are_refused() {
+        assert!(matches!("oci:".parse::<ImageRef>(), Err(ImageRefError::NoPath { .. })));
+        assert!(matches!("oci::tag".parse::<ImageRef>(), Err(ImageRefError::NoPath { .. })));
+        assert!(matches!("oci:a:".parse::<ImageRef>(), Err(ImageRefError::EmptyTag { .. })));
+    }
+}

@@ -1,0 +1,162 @@
+//! One layer through three threads: the first reads, verifies and inflates the blob, the second computes the diff_id, the
+//! third unpacks the tar stream. What is wrong is decided when all are done, so no thread's speed shows in the answer.
+
+use std::io::{BufReader, Read};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use sha2::{Digest as _, Sha256};
+
+use super::Error;
+use super::apply::{self, Applied};
+use super::blob::{Announced, Blob};
+use super::chunks::{Chunk, ChunkStream, DEPTH, Pool};
+use super::compression::Compression;
+use super::tar::Input;
+use crate::digest::Digest;
+use crate::spool::Spool;
+
+/// Reads of the blob have this size.
+const READ: usize = 128 << 10;
+
+/// What is known of a layer before it is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    pub blob: Announced,
+    pub diff_id: Digest,
+    pub compression: Compression,
+    /// The layer is refused when it inflates to more bytes than this; holes of sparse files count.
+    pub limit: u64,
+}
+
+/// A layer that has been read.
+#[derive(Debug)]
+pub struct Finished {
+    pub uncompressed: u64,
+    pub applied: Applied,
+}
+
+/// What happens beside the work.
+pub trait Watcher: Sync {
+    /// Called now and then with the bytes of the blob that were read since.
+    fn advance(&self, bytes: u64);
+    /// Whether nobody wants the layer any more.
+    fn is_stopped(&self) -> bool;
+}
+
+/// Reads a whole layer into `spool`.
+pub fn run(blob: impl Read, expected: &Expected, spool: &Spool, watcher: &dyn Watcher) -> Result<Finished, Error> {
+    let pool = Pool::default();
+    let (to_hash, hash_from) = sync_channel(DEPTH);
+    let (to_unpack, unpack_from) = sync_channel(DEPTH);
+    let (inflated, diff_id, applied) = thread::scope(|scope| {
+        let hashing = scope.spawn(|| hash(hash_from, &pool));
+        let unpacking = scope.spawn(|| unpack(unpack_from, &pool, spool, expected.limit));
+        let inflated = inflate(blob, expected, &pool, [to_hash, to_unpack], watcher);
+        (inflated, join(hashing.join()), join(unpacking.join()))
+    });
+    verdict(expected, inflated, diff_id, applied)
+}
+
+/// The error nearest to the cause comes first: what a wrong blob inflates to and unpacks to is of no interest.
+fn verdict(
+    expected: &Expected,
+    inflated: Result<u64, Error>,
+    found: Digest,
+    applied: Result<Applied, Error>,
+) -> Result<Finished, Error> {
+    match (inflated, applied) {
+        (_, Err(Error::Spool(error))) => Err(Error::Spool(error)),
+        (Err(error), _) => Err(error),
+        (Ok(_), _) if found != expected.diff_id => Err(Error::DiffId { expected: expected.diff_id, found }),
+        (Ok(uncompressed), applied) => applied.map(|applied| Finished { uncompressed, applied }),
+    }
+}
+
+/// Answers the number of bytes of the content. The senders go with this function, which ends the other threads.
+fn inflate(
+    blob: impl Read,
+    expected: &Expected,
+    pool: &Pool,
+    outlets: [SyncSender<Arc<Chunk>>; 2],
+    watcher: &dyn Watcher,
+) -> Result<u64, Error> {
+    let mut blob = Blob::new(blob, expected.blob);
+    let broken = inflate_chunks(&mut blob, expected, pool, outlets, watcher);
+    match broken {
+        Err(error @ (Error::Stopped | Error::TooLarge { .. })) => Err(error),
+        broken => blob.finish().map_err(Error::Blob).and(broken),
+    }
+}
+
+fn inflate_chunks(
+    blob: &mut Blob<impl Read>,
+    expected: &Expected,
+    pool: &Pool,
+    outlets: [SyncSender<Arc<Chunk>>; 2],
+    watcher: &dyn Watcher,
+) -> Result<u64, Error> {
+    let compression = expected.compression;
+    let mut total = 0;
+    let broken =
+        |at, error: std::io::Error| Error::Compression { compression: compression.name(), at, what: error.to_string() };
+    let watched = Watched { blob, watcher };
+    let mut decoder = compression.decoder(BufReader::with_capacity(READ, watched)).map_err(|error| broken(0, error))?;
+    loop {
+        let mut chunk = pool.take();
+        let (len, error) = chunk.fill(&mut decoder);
+        total += len as u64; // usize has at most 64 bits
+        if total > expected.limit {
+            return Err(Error::TooLarge { limit: expected.limit });
+        }
+        let chunk = Arc::new(chunk);
+        let sent = len == 0 || outlets.iter().all(|outlet| outlet.send(Arc::clone(&chunk)).is_ok());
+        pool.give(chunk);
+        match error {
+            Some(error) => return Err(broken(total, error)),
+            None if len == 0 => return Ok(total),
+            None if !sent || watcher.is_stopped() => return Err(Error::Stopped),
+            None => {}
+        }
+    }
+}
+
+/// Tells the watcher what is read of the blob.
+struct Watched<'a, R> {
+    blob: &'a mut Blob<R>,
+    watcher: &'a dyn Watcher,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.blob.read(buf)?;
+        self.watcher.advance(read as u64); // usize has at most 64 bits
+        Ok(read)
+    }
+}
+
+fn hash(chunks: Receiver<Arc<Chunk>>, pool: &Pool) -> Digest {
+    let mut hasher = Sha256::new();
+    for chunk in chunks {
+        hasher.update(chunk.bytes());
+        pool.give(chunk);
+    }
+    Digest(hasher.finalize().into())
+}
+
+/// Takes all chunks even when the tar stream has ended or is broken, so that the blob is judged as a whole. Only when the
+/// spool is full there is no use in going on.
+fn unpack(chunks: Receiver<Arc<Chunk>>, pool: &Pool, spool: &Spool, limit: u64) -> Result<Applied, Error> {
+    let mut stream = ChunkStream::new(chunks, pool);
+    let applied = apply::apply(&mut stream, spool, limit);
+    if !matches!(applied, Err(Error::Spool(_))) {
+        // OK to ignore: the stream ends when the sender is gone, it cannot fail.
+        let _ = stream.skip(u64::MAX);
+    }
+    applied
+}
+
+fn join<T>(joined: thread::Result<T>) -> T {
+    joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

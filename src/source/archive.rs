@@ -1,0 +1,110 @@
+//! A tar archive of a directory in OCI image layout. Its members are found once; blobs are read where they lie.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::oci_layout::Files;
+use super::{Error, Result};
+use crate::layer::tar::{Kind, Reader};
+
+/// The files of a layout that lies in an archive.
+#[derive(Debug)]
+pub struct Archive {
+    file: Arc<File>,
+    path: String,
+    members: BTreeMap<String, Member>,
+}
+
+/// Where a member's data is.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    at: u64,
+    len: u64,
+}
+
+impl Archive {
+    /// Finds all members. Compressed archives would have to be unpacked first: the index may come last.
+    pub fn open(path: &Path) -> Result<Self> {
+        let name = path.display().to_string();
+        let failed = |source| Error::Io { path: name.clone(), source };
+        if path.is_dir() {
+            let why = "it is a directory; then write `oci:`".to_owned();
+            return Err(Error::NotALayout { path: name, why });
+        }
+        let file = File::open(path).map_err(failed)?;
+        let len = file.metadata().map_err(failed)?.len();
+        if let Some(compression) = compression(&file).map_err(failed)? {
+            return Err(Error::CompressedArchive { path: name, compression });
+        }
+        let members = members(file.try_clone().map_err(failed)?, len, &name)?;
+        Ok(Self { file: Arc::new(file), path: name, members })
+    }
+}
+
+fn members(file: File, file_len: u64, name: &str) -> Result<BTreeMap<String, Member>> {
+    let archive = |source| Error::Archive { path: name.to_owned(), source };
+    let mut reader = Reader::new(BufReader::new(file));
+    let mut members = BTreeMap::new();
+    while let Some(entry) = reader.next_entry().map_err(archive)? {
+        let member = Member { at: reader.position(), len: entry.size };
+        if entry.kind != Kind::Regular {
+            continue;
+        }
+        if member.at.checked_add(member.len).is_none_or(|end| end > file_len) {
+            let why = format!("the archive is cut off at {file_len} bytes, in a member of {} bytes", member.len);
+            return Err(Error::NotALayout { path: name.to_owned(), why });
+        }
+        members.insert(plain(&entry.path), member);
+    }
+    Ok(members)
+}
+
+/// `./index.json` and `index.json` are one.
+fn plain(path: &[u8]) -> String {
+    let text = String::from_utf8_lossy(path);
+    text.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/")
+}
+
+fn compression(file: &File) -> io::Result<Option<&'static str>> {
+    let mut magic = [0; 6];
+    let read = file.read_at(&mut magic, 0)?;
+    Ok(match &magic[..read] {
+        [0x1f, 0x8b, ..] => Some("gzip"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
+        [b'B', b'Z', b'h', ..] => Some("bzip2"),
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => Some("xz"),
+        _ => None,
+    })
+}
+
+impl Files for Archive {
+    fn open(&self, name: &str) -> Result<Option<(Box<dyn Read + Send>, u64)>> {
+        let Some(&Member { at, len }) = self.members.get(name) else { return Ok(None) };
+        Ok(Some((Box::new(Range { file: Arc::clone(&self.file), at, end: at + len }), len)))
+    }
+
+    fn location(&self) -> String {
+        self.path.clone()
+    }
+}
+
+/// A part of the archive. Several may be read at once.
+struct Range {
+    file: Arc<File>,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Range {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
+        let len = left.min(buf.len());
+        let read = self.file.read_at(&mut buf[..len], self.at)?;
+        self.at += read as u64; // usize has at most 64 bits
+        Ok(read)
+    }
+}

@@ -1,0 +1,84 @@
+//! What can be wrong with an image before its layers are read, and the name of the layer for what is wrong inside it.
+
+use std::io;
+
+use crate::digest::{Digest, DigestError};
+use crate::layer;
+use crate::spool::SpoolError;
+
+/// Everything this room refuses.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot read {path}: {source}")]
+    Io { path: String, source: io::Error },
+
+    #[error("{path} is not an OCI image layout: {why}")]
+    NotALayout { path: String, why: String },
+
+    #[error("{path} is compressed with {compression}; only plain tar archives can be read")]
+    CompressedArchive { path: String, compression: &'static str },
+
+    #[error("{path} is not a tar archive: {source}")]
+    Archive { path: String, source: layer::tar::Error },
+
+    #[error("{what} is not the JSON it should be: {source}")]
+    Json { what: String, source: serde_json::Error },
+
+    #[error("{what} has {found} bytes, {limit} are allowed")]
+    TooLarge { what: String, found: u64, limit: u64 },
+
+    #[error("{what}: {source}")]
+    Blob { what: String, source: layer::BlobError },
+
+    #[error("{what}: {source}")]
+    Digest { what: String, source: DigestError },
+
+    #[error("{what} is missing: there is no {path} in {location}")]
+    MissingBlob { what: String, path: String, location: String },
+
+    #[error("{location} contains no image")]
+    NoImage { location: String },
+
+    #[error("{location} contains {count} images; name one of its tags: {tags}")]
+    SeveralImages { location: String, count: usize, tags: String },
+
+    #[error("{location} contains no image with the tag `{tag}`; its tags are: {tags}")]
+    NoSuchTag { location: String, tag: String, tags: String },
+
+    #[error("there is no image for linux/{wanted} in {location}, only for {found}")]
+    NoPlatform { wanted: String, location: String, found: String },
+
+    #[error("the image is for {found}, but {wanted} is wanted")]
+    WrongPlatform { wanted: String, found: String },
+
+    #[error("{what} has the media type `{media_type}`, which is no image manifest and no index")]
+    NotAnImage { what: String, media_type: String },
+
+    #[error("image indexes lie {depth} deep in each other")]
+    NestedTooDeep { depth: usize },
+
+    #[error("the manifest lists {layers} layers, but the config has {diff_ids} diff_ids")]
+    LayerCount { layers: usize, diff_ids: usize },
+
+    #[error("layer {index} ({digest}): {source}", digest = digest.short())]
+    Layer { index: usize, digest: Digest, source: layer::Error },
+
+    #[error("layer {index} ({digest}) is missing: {source}", digest = digest.short())]
+    LayerBlob { index: usize, digest: Digest, source: Box<Error> },
+
+    #[error("{0}")]
+    Spool(#[from] SpoolError),
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::CompressedArchive { compression, .. } => Some(format!("unpack it first, with {compression} -d")),
+            Self::NoPlatform { .. } | Self::WrongPlatform { .. } => Some("choose one with --target-arch".to_owned()),
+            _ => None,
+        }
+    }
+}

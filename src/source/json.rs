@@ -1,0 +1,23 @@
+//! Documents of an image: bytes to the types of the OCI image specification.
+
+use serde::de::DeserializeOwned;
+
+use super::{Error, Result};
+use crate::digest::Digest;
+use crate::layer::Announced;
+use oci_spec::image::Descriptor;
+
+/// Reads `bytes` as `T`; Docker's schema 2 fits the same types.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|source| Error::Json { what: what.to_owned(), source })
+}
+
+/// What a descriptor announces. Only sha256 is supported.
+pub fn announced(descriptor: &Descriptor, what: &str) -> Result<Announced> {
+    Ok(Announced { digest: digest(descriptor.digest().as_ref(), what)?, size: descriptor.size() })
+}
+
+/// A digest in a document.
+pub fn digest(text: &str, what: &str) -> Result<Digest> {
+    text.parse().map_err(|source| Error::Digest { what: what.to_owned(), source })
+}

@@ -1,0 +1,83 @@
+//! Where images come from, and reading one completely.
+//!
+//! A `Source` finds the manifest for a platform and opens blobs; `load` verifies them and has the layers unpacked by `layer/`.
+//! What the files of an image mean is not known here.
+
+mod archive;
+mod directory;
+mod error;
+mod json;
+mod load;
+mod oci_layout;
+mod platform;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use oci_spec::image::{Descriptor, ImageConfiguration};
+
+use crate::digest::Digest;
+use crate::image_ref::ImageRef;
+pub use error::{Error, Result};
+pub use load::load;
+pub use platform::Platform;
+
+use archive::Archive;
+use directory::Directory;
+use oci_layout::OciLayout;
+
+/// Something that holds images.
+pub trait Source: Sync {
+    /// The manifest and config for `platform`. Their digests and sizes have been compared.
+    fn resolve(&self, platform: &Platform, limits: &Limits) -> Result<Resolved>;
+
+    /// The bytes of a blob, as they come: the caller compares.
+    fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>>;
+
+    /// For messages.
+    fn describe(&self) -> String;
+}
+
+/// The documents of an image.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    pub manifest: Vec<u8>,
+    pub manifest_digest: Digest,
+    pub config: Vec<u8>,
+    /// The name the image has in its layout's index.
+    pub ref_name: Option<String>,
+}
+
+impl Resolved {
+    /// The labels of the config, known before any layer is read.
+    pub fn labels(&self) -> Result<BTreeMap<String, String>> {
+        let config: ImageConfiguration = json::parse(&self.config, "the config")?;
+        let labels = config.config().as_ref().and_then(|config| config.labels().clone());
+        Ok(labels.unwrap_or_default().into_iter().collect())
+    }
+}
+
+/// How much of a foreign image is taken, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Of a manifest or an index; registries accept 4 MiB.
+    pub manifest: u64,
+    pub config: u64,
+    /// That one layer may inflate to.
+    pub layer: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { manifest: 4 << 20, config: 16 << 20, layer: 64 << 30 }
+    }
+}
+
+/// Opens what the user named. Only the outermost look is taken: a directory, a tar archive.
+pub fn open(image: &ImageRef) -> Result<Box<dyn Source>> {
+    let describe = image.to_string();
+    Ok(match image {
+        ImageRef::Oci { path, tag } => Box::new(OciLayout::new(Directory::open(path)?, tag.clone(), describe)),
+        ImageRef::OciArchive { path, tag } => Box::new(OciLayout::new(Archive::open(path)?, tag.clone(), describe)),
+    })
+}

@@ -1,0 +1,176 @@
+//! The OCI image layout (image-spec `image-layout.md`): `oci-layout`, `index.json`, `blobs/sha256/…`.
+
+use std::io::Read;
+
+use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
+use serde::Deserialize;
+
+use super::{Error, Limits, Platform, Resolved, Result, Source, json};
+use crate::digest::Digest;
+use crate::layer::{self, BlobError};
+
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// An index in an index in an index is already one more than anybody builds.
+const DEEPEST: usize = 4;
+
+/// Something with the files of a layout in it.
+pub trait Files: Sync {
+    /// The file `name` and its length, if it is there.
+    fn open(&self, name: &str) -> Result<Option<(Box<dyn Read + Send>, u64)>>;
+
+    /// For messages.
+    fn location(&self) -> String;
+}
+
+/// A layout, and which of its images is meant.
+pub struct OciLayout<F> {
+    files: F,
+    tag: Option<String>,
+    describe: String,
+}
+
+/// The file `oci-layout`.
+#[derive(Deserialize)]
+struct LayoutFile {
+    #[serde(rename = "imageLayoutVersion")]
+    version: String,
+}
+
+impl<F: Files> Source for OciLayout<F> {
+    fn resolve(&self, platform: &Platform, limits: &Limits) -> Result<Resolved> {
+        self.check_layout()?;
+        let index: ImageIndex = json::parse(&self.file("index.json", limits.manifest)?, "index.json")?;
+        let entry = self.entry(&index, platform)?;
+        let ref_name = ref_name(entry).map(str::to_owned);
+        let (manifest, manifest_digest) = self.manifest(entry.clone(), platform, limits)?;
+        let config = self.config(&manifest, platform, limits)?;
+        Ok(Resolved { manifest, manifest_digest, config, ref_name })
+    }
+
+    fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>> {
+        self.blob_of(descriptor, "the blob")
+    }
+
+    fn describe(&self) -> String {
+        self.describe.clone()
+    }
+}
+
+impl<F: Files> OciLayout<F> {
+    pub fn new(files: F, tag: Option<String>, describe: String) -> Self {
+        Self { files, tag, describe }
+    }
+
+    fn check_layout(&self) -> Result<()> {
+        let layout: LayoutFile = json::parse(&self.file("oci-layout", 4096)?, "oci-layout")?;
+        if layout.version.split('.').next() != Some("1") {
+            return Err(self.not_a_layout(format!("its version is {}, 1.0.0 is supported", layout.version)));
+        }
+        Ok(())
+    }
+
+    /// A small file that has no digest.
+    fn file(&self, name: &str, limit: u64) -> Result<Vec<u8>> {
+        let (file, _) = self.files.open(name)?.ok_or_else(|| self.not_a_layout(format!("it has no file {name}")))?;
+        let mut bytes = Vec::new();
+        let path = || format!("{name} in {}", self.files.location());
+        file.take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|source| Error::Io { path: path(), source })?;
+        check_size(bytes.len() as u64, limit, name)?; // usize has at most 64 bits
+        Ok(bytes)
+    }
+
+    /// The entry of `index.json` that has the tag, or the only one. Entries without names but with platforms are one image.
+    fn entry<'a>(&self, index: &'a ImageIndex, platform: &Platform) -> Result<&'a Descriptor> {
+        let all = index.manifests();
+        let wanted = self.tag.as_deref();
+        let found: Vec<&Descriptor> = all.iter().filter(|d| wanted.is_none() || ref_name(d) == wanted).collect();
+        let location = self.files.location();
+        match (&found[..], wanted) {
+            ([only], _) => Ok(only),
+            ([], None) => Err(Error::NoImage { location }),
+            ([], Some(tag)) => Err(Error::NoSuchTag { location, tag: tag.to_owned(), tags: tags(all) }),
+            (several, _) if is_one_image(several) => platform.choose(several, &location),
+            (several, _) => Err(Error::SeveralImages { location, count: several.len(), tags: tags(all) }),
+        }
+    }
+
+    /// Goes down from an entry to the manifest of the platform.
+    fn manifest(&self, mut descriptor: Descriptor, platform: &Platform, limits: &Limits) -> Result<(Vec<u8>, Digest)> {
+        for _ in 0..DEEPEST {
+            match descriptor.media_type().to_string().as_str() {
+                "application/vnd.oci.image.manifest.v1+json"
+                | "application/vnd.docker.distribution.manifest.v2+json" => {
+                    let bytes = self.document(&descriptor, limits.manifest, "the manifest")?;
+                    return Ok((bytes, json::announced(&descriptor, "the manifest")?.digest));
+                }
+                "application/vnd.oci.image.index.v1+json"
+                | "application/vnd.docker.distribution.manifest.list.v2+json" => {
+                    let bytes = self.document(&descriptor, limits.manifest, "the image index")?;
+                    let index: ImageIndex = json::parse(&bytes, "the image index")?;
+                    let images: Vec<_> = index.manifests().iter().collect();
+                    descriptor = platform.choose(&images, &self.describe)?.clone();
+                }
+                other => {
+                    let what = format!("{} in {}", descriptor.digest(), self.files.location());
+                    return Err(Error::NotAnImage { what, media_type: other.to_owned() });
+                }
+            }
+        }
+        Err(Error::NestedTooDeep { depth: DEEPEST })
+    }
+
+    fn config(&self, manifest: &[u8], platform: &Platform, limits: &Limits) -> Result<Vec<u8>> {
+        let manifest: ImageManifest = json::parse(manifest, "the manifest")?;
+        let descriptor = manifest.config();
+        let media_type = descriptor.media_type().to_string();
+        if !["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"]
+            .contains(&media_type.as_str())
+        {
+            return Err(Error::NotAnImage { what: "the config".to_owned(), media_type });
+        }
+        let bytes = self.document(descriptor, limits.config, "the config")?;
+        let config: ImageConfiguration = json::parse(&bytes, "the config")?;
+        platform.check(&config.os().to_string(), &config.architecture().to_string())?;
+        Ok(bytes)
+    }
+
+    /// A whole blob, compared with its descriptor.
+    fn document(&self, descriptor: &Descriptor, limit: u64, what: &str) -> Result<Vec<u8>> {
+        let announced = json::announced(descriptor, what)?;
+        check_size(announced.size, limit, what)?;
+        let blob = self.blob_of(descriptor, what)?;
+        let failed = |source: BlobError| Error::Blob { what: what.to_owned(), source };
+        layer::read_whole(blob, announced).map_err(failed)
+    }
+
+    fn blob_of(&self, descriptor: &Descriptor, what: &str) -> Result<Box<dyn Read + Send>> {
+        let path = format!("blobs/sha256/{}", json::announced(descriptor, what)?.digest.hex());
+        let missing =
+            || Error::MissingBlob { what: what.to_owned(), path: path.clone(), location: self.files.location() };
+        self.files.open(&path)?.map(|(blob, _)| blob).ok_or_else(missing)
+    }
+
+    fn not_a_layout(&self, why: String) -> Error {
+        Error::NotALayout { path: self.files.location(), why }
+    }
+}
+
+fn check_size(found: u64, limit: u64, what: &str) -> Result<()> {
+    if found > limit { Err(Error::TooLarge { what: what.to_owned(), found, limit }) } else { Ok(()) }
+}
+
+fn ref_name(descriptor: &Descriptor) -> Option<&str> {
+    descriptor.annotations().as_ref()?.get(REF_NAME).map(String::as_str)
+}
+
+/// One name, or none, for several platforms.
+fn is_one_image(entries: &[&Descriptor]) -> bool {
+    entries.iter().all(|entry| entry.platform().is_some() && ref_name(entry) == ref_name(entries[0]))
+}
+
+fn tags(entries: &[Descriptor]) -> String {
+    let tags: Vec<_> = entries.iter().filter_map(ref_name).collect();
+    if tags.is_empty() { "(none)".to_owned() } else { tags.join(", ") }
+}
