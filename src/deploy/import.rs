@@ -1,0 +1,211 @@
+//! From an image's layers to ostree commits, as bootc's importer makes them (ostree-ext `container/store.rs`).
+
+use std::collections::BTreeMap;
+
+use canon_json::CanonJsonSerialize;
+use oci_spec::image::{ImageConfiguration, ImageManifest, MediaType};
+use serde_json::Value as Json;
+
+use super::{DeployError, go_json};
+use crate::digest::Digest;
+use crate::image::{Image, Payload};
+use crate::ostree::{self, Checksum, Commit, Directory, Name, ObjectKind, ObjectName, Value};
+
+/// The version bootc's importer writes into its commits; readers only test that one is there.
+const IMPORTER_VERSION: &str = "0.15.3";
+const IMPORTER_VERSION_KEY: &str = "ostree.importer.version";
+
+/// What podman build leaves in the tree while it runs commands: removed when empty.
+const RUNTIME_INJECTED: [&str; 2] = ["hostname", "resolv.conf"];
+
+/// An image as commits: one per layer, and the merge commit that is deployed.
+pub struct Imported {
+    pub commit: Checksum,
+    pub merged: Directory,
+    /// The commit of each layer, under the layer's digest.
+    pub layers: Vec<(Digest, Checksum)>,
+    /// Every commit, dirtree and dirmeta object.
+    pub metadata: BTreeMap<ObjectName, Vec<u8>>,
+    /// Seconds since 1970 that all commits carry.
+    pub timestamp: i64,
+    pub warnings: Vec<String>,
+}
+
+/// Makes the commits. Their ids are a pure function of the image; an image without a creation time takes `fallback_time`.
+pub fn import(image: &Image, fallback_time: i64) -> Result<Imported, DeployError> {
+    let json = StoredJson::of(image)?;
+    let mut warnings = Vec::new();
+    let timestamp = match &json.created {
+        Some(text) => seconds(text)?,
+        None => {
+            warnings
+                .push(format!("the image has no creation time; its commits get {fallback_time} seconds since 1970"));
+            fallback_time
+        }
+    };
+    let mut metadata = BTreeMap::new();
+    let mut layers = Vec::new();
+    for layer in &image.layers {
+        let commit = commit(&layer.tree, vec![(IMPORTER_VERSION_KEY.into(), version())], timestamp, &mut metadata);
+        layers.push((layer.digest, commit));
+    }
+    let mut merged = ostree::merge_layers(None, image.layers.iter().map(|layer| layer.tree.clone()))?;
+    warnings.extend(metadata_warning(&merged.ignored_metadata));
+    remove_runtime_files(&mut merged.root, image);
+    let facts = vec![
+        ("ostree.container.image-config".to_owned(), Value::String(json.config)),
+        (IMPORTER_VERSION_KEY.to_owned(), version()),
+        ("ostree.manifest".to_owned(), Value::String(json.manifest)),
+        ("ostree.manifest-digest".to_owned(), Value::String(image.manifest_digest.to_string())),
+    ];
+    let commit = commit(&merged.root, facts, timestamp, &mut metadata);
+    Ok(Imported { commit, merged: merged.root, layers, metadata, timestamp, warnings })
+}
+
+fn version() -> Value {
+    Value::String(IMPORTER_VERSION.to_owned())
+}
+
+/// Refuses by its labels what is no bootable container, and what is one of a kind not written yet, before a layer is read.
+pub fn refuse_unsupported(labels: &BTreeMap<String, String>) -> Result<(), DeployError> {
+    if labels.contains_key("ostree.final-diffid") {
+        return Err(DeployError::Encapsulated);
+    }
+    let bootable = ["containers.bootc", "ostree.bootable"].iter().any(|label| labels.contains_key(*label));
+    if bootable { Ok(()) } else { Err(DeployError::NoBootableLabel) }
+}
+
+fn commit(
+    tree: &Directory,
+    metadata: Vec<(String, Value)>,
+    timestamp: i64,
+    objects: &mut BTreeMap<ObjectName, Vec<u8>>,
+) -> Checksum {
+    let (root_tree, root_meta) = tree.write(&mut |name, bytes| {
+        objects.insert(name, bytes);
+    });
+    let commit =
+        Commit { metadata, parent: None, subject: String::new(), body: String::new(), timestamp, root_tree, root_meta };
+    let (checksum, bytes) = (commit.checksum(), commit.bytes());
+    objects.insert(ObjectName { checksum, kind: ObjectKind::Commit }, bytes);
+    checksum
+}
+
+fn remove_runtime_files(tree: &mut Directory, image: &Image) {
+    let name = |text: &str| Name::new(text).ok();
+    let directory = |parent: &mut Directory, text: &str| {
+        name(text).and_then(|name| parent.dirs.remove(&name).map(|dir| (name, dir)))
+    };
+    // Taken out and put back, because the tree is only reached through its maps.
+    let Some((usr_name, mut usr)) = directory(tree, "usr") else { return };
+    if let Some((etc_name, mut etc)) = directory(&mut usr, "etc") {
+        for file in RUNTIME_INJECTED.iter().filter_map(|file| name(file)) {
+            let object = etc.files.get(&file).and_then(|checksum| image.objects.get(checksum));
+            if object.is_some_and(|object| matches!(&object.payload, Payload::Regular(content) if content.len == 0)) {
+                etc.files.remove(&file);
+            }
+        }
+        usr.dirs.insert(etc_name, etc);
+    }
+    tree.dirs.insert(usr_name, usr);
+}
+
+fn metadata_warning(paths: &[String]) -> Option<String> {
+    let shown = paths.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if paths.len() > 5 { ", …" } else { "" };
+    (!paths.is_empty()).then(|| {
+        format!(
+            "{} directories keep the owner and mode of the lowest layer that has them, as bootc installs them: {shown}{more}",
+            paths.len()
+        )
+    })
+}
+
+/// Manifest and configuration in the form that the merge commit keeps: through the OCI types, then canonical (RFC 8785).
+struct StoredJson {
+    manifest: String,
+    config: String,
+    created: Option<String>,
+}
+
+impl StoredJson {
+    fn of(image: &Image) -> Result<StoredJson, DeployError> {
+        let given: Json = parse("configuration", &image.config)?;
+        let object = given.as_object().ok_or_else(|| wrong("configuration", "it is no JSON object"))?;
+        let config_text = go_json::image_configuration(object);
+        let config: ImageConfiguration = parse("configuration", config_text.as_bytes())?;
+        let mut manifest: ImageManifest = parse("manifest", &image.manifest)?;
+        if is_docker(&manifest) {
+            convert_docker(&mut manifest, &config_text)?;
+        }
+        let annotation =
+            manifest.annotations().as_ref().and_then(|all| all.get("org.opencontainers.image.created").cloned());
+        Ok(StoredJson {
+            created: annotation.or_else(|| config.created().clone()),
+            manifest: canonical("manifest", &manifest)?,
+            config: canonical("configuration", &config)?,
+        })
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, DeployError> {
+    serde_json::from_slice(bytes).map_err(|error| wrong(what, &error.to_string()))
+}
+
+fn canonical<T: serde::Serialize>(what: &'static str, value: &T) -> Result<String, DeployError> {
+    value.to_canon_json_string().map_err(|error| wrong(what, &error.to_string()))
+}
+
+fn wrong(what: &'static str, message: &str) -> DeployError {
+    DeployError::ImageJson { what, message: message.to_owned() }
+}
+
+fn is_docker(manifest: &ImageManifest) -> bool {
+    matches!(manifest.media_type(), Some(MediaType::Other(kind)) if kind.starts_with("application/vnd.docker."))
+}
+
+/// What skopeo does to a Docker schema 2 manifest: OCI's media types, and the rewritten configuration's digest and size.
+fn convert_docker(manifest: &mut ImageManifest, config: &str) -> Result<(), DeployError> {
+    manifest.set_media_type(Some(MediaType::ImageManifest));
+    let digest = Digest::of(config.as_bytes()).to_string();
+    let mut descriptor = manifest.config().clone();
+    descriptor.set_media_type(MediaType::ImageConfig);
+    descriptor.set_digest(digest.parse().map_err(|_| wrong("configuration", "its digest cannot be written"))?);
+    descriptor.set_size(config.len() as u64); // usize is at most 64 bits
+    manifest.set_config(descriptor);
+    let mut layers = manifest.layers().clone();
+    for layer in &mut layers {
+        let oci = match layer.media_type() {
+            MediaType::Other(kind) if kind.ends_with(".tar.gzip") => MediaType::ImageLayerGzip,
+            MediaType::Other(kind) if kind.ends_with(".tar.zstd") => MediaType::ImageLayerZstd,
+            MediaType::Other(kind) if kind.ends_with(".tar") => MediaType::ImageLayer,
+            other => other.clone(),
+        };
+        layer.set_media_type(oci);
+    }
+    manifest.set_layers(layers);
+    Ok(())
+}
+
+/// The image's creation time in seconds since 1970; `None` when it has none that can be read.
+pub fn created(image: &Image) -> Option<i64> {
+    seconds(&StoredJson::of(image).ok()?.created?).ok()
+}
+
+/// RFC 3339 to whole seconds, rounded down.
+fn seconds(text: &str) -> Result<i64, DeployError> {
+    let time: jiff::Timestamp = text.parse().map_err(|_| DeployError::Created { text: text.to_owned() })?;
+    Ok(time.as_second() - i64::from(time.subsec_nanosecond() < 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_before_1970_round_down() {
+        assert_eq!(seconds("2025-10-09T08:53:20.9Z").unwrap(), 1_760_000_000);
+        assert_eq!(seconds("1969-12-31T23:59:59.5Z").unwrap(), -1);
+        assert!(seconds("yesterday").is_err());
+    }
+}

@@ -1,0 +1,61 @@
+//! The ostree sysroot of a fresh disk: repository, stateroot, deployment, boot files and boot entry, as two trees in memory.
+//!
+//! Follows what `bootc install` leaves behind for a plain image. How the trees become filesystems is not here.
+
+mod aleph;
+mod boot_entry;
+mod boot_files;
+mod checkout;
+mod composefs_image;
+mod fstab;
+mod go_json;
+mod growth;
+mod import;
+mod kernel_arguments;
+mod repository;
+mod stateroot;
+mod sysroot;
+mod target;
+
+pub use boot_entry::BootEntry;
+pub use checkout::CommitTree;
+pub use import::{Imported, created, import, refuse_unsupported};
+pub use kernel_arguments::{KernelArguments, RootMount};
+pub use sysroot::{Options, Sysroot, sysroot};
+pub use target::TargetImage;
+
+use crate::tree::ReadError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Ostree(#[from] crate::ostree::Error),
+    #[error(transparent)]
+    Composefs(#[from] crate::composefs::Error),
+    #[error("the image is no bootable container: it has neither the label `containers.bootc` nor `ostree.bootable`")]
+    NoBootableLabel,
+    #[error("the image is an encapsulated ostree commit (label `ostree.final-diffid`), which is not supported yet")]
+    Encapsulated,
+    #[error("the image's {what} is not what the OCI specification describes: {message}")]
+    ImageJson { what: &'static str, message: String },
+    #[error("the image's creation time `{text}` is no RFC 3339 date")]
+    Created { text: String },
+    #[error(
+        "`{name}` is not a name for a stateroot: letters, digits, `_`, `-` and `.` make one, and a letter, digit or `_` begins it"
+    )]
+    Stateroot { name: String },
+    #[error("the target image reference `{reference}` is not one: {reason}")]
+    Target { reference: String, reason: &'static str },
+    #[error("the kernel argument `{argument}` cannot be used: {reason}")]
+    KernelArgument { argument: String, reason: String },
+    #[error("the boot menu cannot show the system's name `{title}` (PRETTY_NAME in os-release): {reason}")]
+    Title { title: String, reason: String },
+    #[error(
+        "the image's install configuration sets `enforce-container-sigpolicy`, and checking signatures is not supported yet"
+    )]
+    SignaturePolicy,
+    #[error("the object {0} is named by a tree of the image, but the image does not bring it")]
+    MissingObject(crate::ostree::Checksum),
+}

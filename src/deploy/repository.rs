@@ -1,0 +1,52 @@
+//! The repository `/ostree/repo`, mode `bare`: objects as files with their own owners and xattrs, refs, configuration.
+
+use std::collections::BTreeMap;
+
+use crate::ostree::{Checksum, ObjectKind, ObjectName, repo};
+use crate::tree::{InodeId, Seconds, Stat, Tree};
+
+/// What the repository consists of.
+pub struct Repository<'a> {
+    pub objects: &'a BTreeMap<Checksum, InodeId>,
+    pub metadata: &'a BTreeMap<ObjectName, Vec<u8>>,
+    /// Names below refs/heads.
+    pub refs: &'a [(String, Checksum)],
+    /// Lines for the `[sysroot]` group beside bootc's.
+    pub extra_config: &'a str,
+}
+
+impl Repository<'_> {
+    /// Lays the repository out in the directory `at`.
+    pub fn place(&self, tree: &mut Tree, at: InodeId, time: Seconds) {
+        let directory = Stat::root(0o755, time);
+        for path in repo::DIRECTORIES.map(str::to_owned).into_iter().chain(repo::object_directories()) {
+            tree.ensure_directories(at, &path, &directory);
+        }
+        tree.add_file(at, "config", Stat::root(0o644, time), format!("{}{}", repo::CONFIG, self.extra_config));
+        // Made by the first process that locks the repository; there from the start, its mode is ours to choose.
+        tree.add_file(at, ".lock", Stat::root(0o640, time), "");
+        self.place_objects(tree, at);
+        for (name, commit) in self.refs {
+            let path = repo::ref_path(name);
+            let (parent, file) = path.rsplit_once('/').unwrap_or(("", &path));
+            let parent = tree.ensure_directories(at, parent, &directory);
+            tree.add_file(parent, file, Stat::root(0o644, time), repo::ref_content(*commit));
+        }
+    }
+
+    fn place_objects(&self, tree: &mut Tree, at: InodeId) {
+        let directory = |tree: &mut Tree, path: &str| tree.ensure_directories(at, path, &Stat::root(0o755, 0));
+        for (checksum, inode) in self.objects {
+            let path = repo::object_path(ObjectName { checksum: *checksum, kind: ObjectKind::File });
+            let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
+            let parent = directory(tree, parent);
+            tree.link(parent, name.as_bytes(), *inode);
+        }
+        for (object, bytes) in self.metadata {
+            let path = repo::object_path(*object);
+            let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
+            let parent = directory(tree, parent);
+            tree.add_file(parent, name, Stat::root(0o644, 0), bytes.clone());
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The whole sysroot: every piece of this room, put in its place.
+
+use super::boot_entry::BOOT_VERSION;
+use super::fstab::Mount;
+use super::repository::Repository;
+use super::stateroot::{self, Places};
+use super::{
+    BootEntry, CommitTree, DeployError, Imported, KernelArguments, RootMount, TargetImage, aleph, boot_files,
+    composefs_image, fstab, growth,
+};
+use crate::image::Image;
+use crate::os::{Architecture, CONFIG_LIMIT, Os};
+use crate::ostree::Checksum;
+use crate::ostree::refs::{blob_ref, image_ref};
+use crate::tree::{Files, InodeId, Seconds, Stat, Tree};
+
+/// What the disk and the user decide about a sysroot.
+pub struct Options<'a> {
+    pub stateroot: &'a str,
+    pub target: &'a TargetImage,
+    /// UUIDs in their text form.
+    pub root_uuid: String,
+    pub boot_uuid: String,
+    /// The ESP's volume id as `blkid` prints it.
+    pub esp_id: Option<String>,
+    /// Kernel arguments of the user.
+    pub kargs: &'a [String],
+    /// The architecture whose consoles become default arguments; none when the user wants none.
+    pub consoles: Option<Architecture>,
+    pub time: Seconds,
+}
+
+/// A finished sysroot as two filesystems.
+pub struct Sysroot {
+    pub root: Tree,
+    pub boot: Tree,
+    pub places: Places,
+    pub commit: Checksum,
+    pub entry: BootEntry,
+    pub stateroot: String,
+    pub boot_checksum: String,
+    pub warnings: Vec<String>,
+}
+
+/// Lays out the deployment of an imported image.
+pub fn sysroot(
+    image: &Image,
+    os: &Os,
+    imported: &Imported,
+    checkout: CommitTree,
+    options: &Options<'_>,
+) -> Result<Sysroot, DeployError> {
+    stateroot::check_name(options.stateroot)?;
+    if os.install.enforce_container_sigpolicy {
+        return Err(DeployError::SignaturePolicy);
+    }
+    let mut checkout = checkout;
+    let time = options.time;
+    let boot_checksum =
+        os.kernel.boot_checksum(&Files { tree: &checkout.tree, root: checkout.deployment, spool: &image.spool })?;
+    let names = Names::new(options.stateroot, &boot_checksum, imported.commit);
+    let directory = Stat::root(0o755, time);
+    checkout.tree.add_directory(Tree::ROOT, "boot", directory.clone());
+    let ostree = checkout.tree.add_directory(Tree::ROOT, "ostree", directory.clone());
+    place_repository(os, imported, &mut checkout, ostree, options)?;
+    let at = checkout.tree.ensure_directories(ostree, &format!("deploy/{}", options.stateroot), &directory);
+    let places = stateroot::place(&mut checkout, at, &names.deployment, &options.target.origin(), time);
+    let mut root = checkout.tree;
+    names.place_boot_links(&mut root, ostree, time);
+    place_aleph(&mut root, image, os, options)?;
+    place_etc(&mut root, image, os, places.etc, options)?;
+    if os.wants_composefs() {
+        let bytes = composefs_image::composefs_image(image, &imported.merged)?;
+        root.add_file(places.deployment, ".ostree.cfs", Stat::root(0o644, time), bytes);
+    }
+    let entry = boot_entry(os, options, &names)?;
+    let boot = boot_files::boot_tree(&root, &os.kernel, &names.boot_directory, &entry, time);
+    let warnings = warnings(os);
+    Ok(Sysroot {
+        root,
+        boot,
+        places,
+        commit: imported.commit,
+        entry,
+        stateroot: options.stateroot.to_owned(),
+        boot_checksum,
+        warnings,
+    })
+}
+
+/// The names that boot entry, links and directories have to agree on.
+struct Names {
+    stateroot: String,
+    boot_checksum: String,
+    /// COMMIT.SERIAL
+    deployment: String,
+    /// STATEROOT-BOOTCSUM
+    boot_directory: String,
+}
+
+impl Names {
+    fn new(stateroot: &str, boot_checksum: &str, commit: Checksum) -> Names {
+        Names {
+            stateroot: stateroot.to_owned(),
+            boot_checksum: boot_checksum.to_owned(),
+            deployment: format!("{commit}.0"),
+            boot_directory: format!("{stateroot}-{boot_checksum}"),
+        }
+    }
+
+    /// The path that `ostree=` names: a link to the deployment.
+    fn boot_link(&self) -> String {
+        format!("/ostree/boot.{BOOT_VERSION}/{}/{}/0", self.stateroot, self.boot_checksum)
+    }
+
+    fn place_boot_links(&self, root: &mut Tree, ostree: InodeId, time: Seconds) {
+        let link = Stat::root(0o777, time);
+        root.add_symlink(ostree, &format!("boot.{BOOT_VERSION}"), link.clone(), &format!("boot.{BOOT_VERSION}.1"));
+        let path = format!("boot.{BOOT_VERSION}.1/{}/{}", self.stateroot, self.boot_checksum);
+        let directory = root.ensure_directories(ostree, &path, &Stat::root(0o755, time));
+        let target = format!("../../../deploy/{}/deploy/{}", self.stateroot, self.deployment);
+        root.add_symlink(directory, "0", link, &target);
+    }
+}
+
+fn place_repository(
+    os: &Os,
+    imported: &Imported,
+    checkout: &mut CommitTree,
+    ostree: InodeId,
+    options: &Options<'_>,
+) -> Result<(), DeployError> {
+    let mut refs = vec![
+        (format!("ostree/{BOOT_VERSION}/1/0"), imported.commit),
+        (image_ref(&options.target.with_transport())?, imported.commit),
+    ];
+    for (digest, commit) in &imported.layers {
+        refs.push((blob_ref(&digest.to_string())?, *commit));
+    }
+    let append = os.install.bls_append_except_default.as_ref();
+    let extra_config = append.map(|list| format!("bls-append-except-default={list}\n")).unwrap_or_default();
+    let at = checkout.tree.ensure_directories(ostree, "repo", &Stat::root(0o755, options.time));
+    let repository = Repository {
+        objects: &checkout.objects,
+        metadata: &imported.metadata,
+        refs: &refs,
+        extra_config: &extra_config,
+    };
+    repository.place(&mut checkout.tree, at, options.time);
+    Ok(())
+}
+
+fn place_aleph(root: &mut Tree, image: &Image, os: &Os, options: &Options<'_>) -> Result<(), DeployError> {
+    let aleph = aleph::Aleph {
+        digest: image.manifest_digest.to_string(),
+        target_image: options.target.as_str(),
+        labels: &image.labels,
+        version: aleph::version(&image.labels),
+        timestamp: aleph::timestamp(&image.labels),
+        kernel: &os.kernel.version,
+        selinux: "disabled",
+    };
+    root.add_file(Tree::ROOT, ".bootc-aleph.json", Stat::root(0o644, options.time), aleph.text()?);
+    Ok(())
+}
+
+/// What the machine needs in /etc beyond the image's own: mounts, and growth where systemd-repart is there to do it.
+fn place_etc(root: &mut Tree, image: &Image, os: &Os, etc: InodeId, options: &Options<'_>) -> Result<(), DeployError> {
+    let given = Files { tree: root, root: etc, spool: &image.spool }.read_text("fstab", CONFIG_LIMIT)?;
+    let text = fstab::fstab(&given.unwrap_or_default(), &mounts(os, options));
+    root.add_file(etc, "fstab", Stat::root(0o644, options.time), text);
+    if os.has_repart {
+        growth::place(root, etc, options.time);
+    }
+    Ok(())
+}
+
+fn mounts(os: &Os, options: &Options<'_>) -> Vec<Mount> {
+    let boot = match os.install.boot_mount_spec.as_deref() {
+        Some("") => None,
+        Some(spec) => Some(spec.to_owned()),
+        None => Some(format!("UUID={}", options.boot_uuid)),
+    };
+    // libostree remounts /boot for writing itself when it deploys.
+    let boot = boot.map(|source| Mount { source, mount_point: "/boot".into(), kind: "auto", options: "ro", pass: 2 });
+    let esp = options.esp_id.as_ref().map(|id| Mount {
+        source: format!("UUID={id}"),
+        mount_point: "/boot/efi".into(),
+        kind: "vfat",
+        options: "umask=0077,nofail",
+        pass: 2,
+    });
+    boot.into_iter().chain(esp).collect()
+}
+
+fn boot_entry(os: &Os, options: &Options<'_>, names: &Names) -> Result<BootEntry, DeployError> {
+    let spec = |given: &Option<String>, uuid: &str| match given.as_deref() {
+        Some("") => None,
+        Some(spec) => Some(spec.to_owned()),
+        None => Some(format!("UUID={uuid}")),
+    };
+    let mount = RootMount {
+        root: spec(&os.install.root_mount_spec, &options.root_uuid),
+        flags: None,
+        boot: spec(&os.install.boot_mount_spec, &options.boot_uuid),
+    };
+    let arguments = KernelArguments::assemble(&mount, &os.install, &os.kargs, options.kargs, options.consoles)?;
+    BootEntry::new(&os.release.pretty_name, &arguments, &os.kernel, &names.boot_directory, &names.boot_link())
+}
+
+fn warnings(os: &Os) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !os.has_repart {
+        warnings.push(
+            "the image has no systemd-repart: the root filesystem will not grow to a larger disk by itself".to_owned(),
+        );
+    }
+    if os.update_client.is_none() {
+        warnings
+            .push("the image has no client that could upgrade it (bootc with skopeo, rpm-ostree or ostree)".to_owned());
+    }
+    warnings
+}

@@ -1,0 +1,104 @@
+//! Which image the installed machine upgrades from.
+
+use std::str::FromStr;
+
+use super::DeployError;
+
+/// A registry reference without transport, such as `quay.io/example/os:latest`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetImage(String);
+
+impl TargetImage {
+    /// The reference that a local image was given when it was stored, when it names a registry; else a placeholder on
+    /// `localhost`, from which no machine can upgrade. Where the image lies on the build host never shows.
+    pub fn default_for(ref_name: Option<&str>, os_id: Option<&str>) -> (TargetImage, Option<String>) {
+        if let Some(reference) = ref_name.filter(|name| names_registry(name)).and_then(|name| name.parse().ok()) {
+            return (reference, None);
+        }
+        let tag = ref_name.filter(|name| is_tag(name)).unwrap_or("latest");
+        let name = os_id
+            .filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+            .unwrap_or("os");
+        let target = TargetImage(format!("localhost/{name}:{tag}"));
+        let warning = format!(
+            "the machine would upgrade from `{}`, which no registry serves: say where it does with --target-imgref",
+            target.0
+        );
+        (target, Some(warning))
+    }
+
+    /// As refs and skopeo say it.
+    pub fn with_transport(&self) -> String {
+        format!("docker://{}", self.0)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The deployment's origin file (`ostree-ext`: container-image-reference).
+    pub fn origin(&self) -> String {
+        format!("[origin]\ncontainer-image-reference=ostree-unverified-registry:{}\n", self.0)
+    }
+}
+
+impl FromStr for TargetImage {
+    type Err = DeployError;
+
+    /// Takes `host/repo:tag`, also with `docker://` or `ostree-unverified-registry:` before it.
+    fn from_str(text: &str) -> Result<TargetImage, DeployError> {
+        let refuse = |reason| Err(DeployError::Target { reference: text.to_owned(), reason });
+        let bare = ["docker://", "ostree-unverified-registry:", "ostree-unverified-image:docker://"];
+        let name = bare.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+        if ["ostree-image-signed:", "ostree-remote-registry:", "ostree-remote-image:"]
+            .iter()
+            .any(|prefix| text.starts_with(prefix))
+        {
+            return refuse("signed origins are not supported yet");
+        }
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:@+[]".contains(&b)) {
+            return refuse("a registry reference such as `quay.io/example/os:latest` is expected");
+        }
+        if !names_registry(name) {
+            return refuse("it names no registry host: write `host/name:tag`");
+        }
+        Ok(TargetImage(name.to_owned()))
+    }
+}
+
+/// Whether the first component is a host, by the rule of the container tools: it has a dot or a port, or is `localhost`.
+fn names_registry(reference: &str) -> bool {
+    reference
+        .split_once('/')
+        .is_some_and(|(host, rest)| !rest.is_empty() && (host.contains(['.', ':']) || host == "localhost"))
+}
+
+fn is_tag(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stored_reference_is_the_target_when_it_names_a_registry() {
+        let (target, warning) = TargetImage::default_for(Some("quay.io/example/os:1"), Some("debian"));
+        assert_eq!((target.as_str(), warning), ("quay.io/example/os:1", None));
+    }
+
+    #[test]
+    fn a_bare_tag_gives_a_placeholder_and_a_warning() {
+        let (target, warning) = TargetImage::default_for(Some("stable"), Some("debian"));
+        assert_eq!(target.as_str(), "localhost/debian:stable");
+        assert!(warning.unwrap().contains("--target-imgref"));
+    }
+
+    #[test]
+    fn target_references_need_a_host() {
+        assert_eq!("docker://quay.io/a/b:c".parse::<TargetImage>().unwrap().with_transport(), "docker://quay.io/a/b:c");
+        for text in ["os:latest", "", "quay.io", "quay.io/a b", "ostree-image-signed:docker://quay.io/a"] {
+            assert!(text.parse::<TargetImage>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! EFI programs that an image brings, found by place and told apart by what is in them, not by the distribution's name.
+
+use object::pe;
+use object::read::pe::PeFile64;
+use object::{LittleEndian, Object, ObjectSection};
+
+use super::Architecture;
+use crate::tree::{Files, InodeId, Kind, ReadError};
+
+/// Where distributions keep their EFI programs; an earlier place is preferred over a later one.
+const ROOTS: [&str; 8] = [
+    "usr/lib/efi",
+    "usr/lib/bootupd/updates/EFI",
+    "usr/lib/ostree-boot/efi/EFI",
+    "usr/lib/shim",
+    "usr/lib/grub",
+    "usr/share/efi",
+    "usr/lib/systemd/boot/efi",
+    "usr/share/grub2",
+];
+
+/// Directories below a root are searched this deep; the deepest place known is usr/lib/efi/shim/VERSION/EFI/VENDOR.
+const DEPTH: u32 = 5;
+
+/// The largest EFI program read. Shim and GRUB are one to five megabytes.
+const LIMIT: u64 = 64 << 20;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EfiRole {
+    Shim,
+    MokManager,
+    /// GRUB with what is built into it: the directory it looks for `grub.cfg` in (may be empty: beside itself), and its modules.
+    Grub {
+        prefix: String,
+        modules: Vec<String>,
+    },
+    SystemdBoot,
+}
+
+#[derive(Clone, Debug)]
+pub struct EfiBinary {
+    /// Path in the image, for people.
+    pub path: String,
+    pub inode: InodeId,
+    pub role: EfiRole,
+    /// Whether it carries an Authenticode signature. Whose, the firmware decides.
+    pub signed: bool,
+}
+
+/// A search through the EFI programs of an image.
+pub trait EfiSearch {
+    /// The first program that `wanted` accepts, signed ones before unsigned ones.
+    fn best(&self, wanted: impl Fn(&EfiRole) -> bool) -> Option<&EfiBinary>;
+}
+
+impl EfiSearch for [EfiBinary] {
+    fn best(&self, wanted: impl Fn(&EfiRole) -> bool) -> Option<&EfiBinary> {
+        let matching = || self.iter().filter(|binary| wanted(&binary.role));
+        matching().find(|binary| binary.signed).or_else(|| matching().next())
+    }
+}
+
+/// Every EFI program of this architecture below the known places, in order of preference.
+pub fn find(files: &Files<'_>, architecture: Architecture) -> Result<Vec<EfiBinary>, ReadError> {
+    let mut binaries = Vec::new();
+    for root in ROOTS {
+        search(files, root, DEPTH, architecture, &mut binaries)?;
+    }
+    Ok(binaries)
+}
+
+fn search(
+    files: &Files<'_>,
+    directory: &str,
+    depth: u32,
+    architecture: Architecture,
+    found: &mut Vec<EfiBinary>,
+) -> Result<(), ReadError> {
+    for name in files.list(directory)? {
+        let path = format!("{directory}/{name}");
+        let Some(inode) = files.find(&path)? else { continue };
+        match &files.tree.inode(inode).kind {
+            Kind::Directory(_) if depth > 0 => search(files, &path, depth - 1, architecture, found)?,
+            Kind::Regular(data) if is_efi_name(&name) && data.len() <= LIMIT => {
+                let bytes = files.read(&path, LIMIT)?.unwrap_or_default();
+                found.extend(classify(&bytes, architecture).map(|(role, signed)| EfiBinary {
+                    path,
+                    inode,
+                    role,
+                    signed,
+                }));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_efi_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_suffix(".latest").unwrap_or(&name);
+    name.ends_with(".efi") || name.ends_with(".efi.signed")
+}
+
+/// What an EFI program is; `None` for what is none of ours, for another architecture, and for what cannot be read.
+fn classify(bytes: &[u8], architecture: Architecture) -> Option<(EfiRole, bool)> {
+    let file = PeFile64::parse(bytes).ok()?;
+    let machine = match architecture {
+        Architecture::X86_64 => object::Architecture::X86_64,
+        Architecture::Aarch64 => object::Architecture::Aarch64,
+        Architecture::Riscv64 => object::Architecture::Riscv64,
+        Architecture::Ppc64le | Architecture::S390x => return None,
+    };
+    if file.architecture() != machine {
+        return None;
+    }
+    let certificates = file.data_directories().get(pe::IMAGE_DIRECTORY_ENTRY_SECURITY);
+    let signed = certificates.is_some_and(|directory| directory.size.get(LittleEndian) > 0);
+    let section = |name: &str| file.section_by_name(name).and_then(|section| section.data().ok());
+    let role = if let Some(mods) = section("mods") {
+        let (prefix, modules) = grub_modules(mods)?;
+        EfiRole::Grub { prefix, modules }
+    } else if section(".sdmagic").is_some_and(|magic| contains(magic, b"systemd-boot")) {
+        EfiRole::SystemdBoot
+    } else {
+        // All of shim's programs carry an SBAT line of the component `shim`; only shim itself brings the vendor's certificate along.
+        let sbat = section(".sbat").is_some_and(|sbat| contains(sbat, b"\nshim,"));
+        match (sbat, section(".vendor_cert").is_some()) {
+            (true, true) => EfiRole::Shim,
+            (true, false) if contains(bytes, &wide("Perform MOK management")) => EfiRole::MokManager,
+            _ => return None,
+        }
+    };
+    Some((role, signed))
+}
+
+/// Prefix and module names out of GRUB's `mods` section: a header {magic, pad, offset, size}, then objects of
+/// {type u32, size u32, bytes} at multiples of 8; type 0 is a module (ELF64), type 3 the prefix.
+fn grub_modules(section: &[u8]) -> Option<(String, Vec<String>)> {
+    const MAGIC: u32 = 0x676d_696d;
+    let word = |at: usize| Some(u32::from_le_bytes(section.get(at..at.checked_add(4)?)?.try_into().ok()?));
+    if word(0)? != MAGIC {
+        return None;
+    }
+    let (mut prefix, mut modules) = (String::new(), Vec::new());
+    let mut at = usize::try_from(word(8)?).ok()?;
+    let end = usize::try_from(word(16)?).ok()?.min(section.len());
+    while at + 8 <= end {
+        let size = usize::try_from(word(at + 4)?).ok()?;
+        let object = section.get(at + 8..at.checked_add(size)?.min(end))?;
+        match word(at)? {
+            0 => modules.extend(module_name(object)),
+            3 => prefix = text_before_nul(object),
+            _ => {}
+        }
+        at = at.checked_add(size.max(8))?.next_multiple_of(8);
+    }
+    Some((prefix, modules))
+}
+
+fn module_name(elf: &[u8]) -> Option<String> {
+    let file = object::File::parse(elf).ok()?;
+    Some(text_before_nul(file.section_by_name(".modname")?.data().ok()?))
+}
+
+fn text_before_nul(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes.split(|&byte| byte == 0).next().unwrap_or_default()).into_owned()
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+fn wide(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}

@@ -1,0 +1,129 @@
+//! What an operating system tree says about itself: facts read as data, nothing of it is run.
+
+mod architecture;
+mod bootloader_files;
+mod install_config;
+mod kargs_d;
+mod kernel;
+mod libostree;
+mod os_release;
+mod prepare_root;
+mod selinux;
+
+pub use architecture::Architecture;
+pub use bootloader_files::{EfiBinary, EfiRole, EfiSearch};
+pub use install_config::{InstallConfig, RootFilesystem};
+pub use kernel::{DeviceTree, Kernel};
+pub use os_release::OsRelease;
+pub use prepare_root::Composefs;
+
+use crate::tree::{Files, ReadError};
+
+/// Configuration files of an image are read up to this size.
+pub(crate) const CONFIG_LIMIT: u64 = 1 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum OsError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("the image has no kernel: no directory below usr/lib/modules holds a `vmlinuz`")]
+    NoKernel,
+    #[error("the image has {} kernels ({}), and a bootable container has exactly one", .0.len(), .0.join(", "))]
+    SeveralKernels(Vec<String>),
+    #[error("the image has no initramfs: usr/lib/modules/{kernel} has neither `initramfs.img` nor `initramfs`")]
+    NoInitramfs { kernel: String },
+    #[error(
+        "the image has no os-release file (usr/lib/os-release) with PRETTY_NAME or ID, and the boot menu needs one"
+    )]
+    NoOsRelease,
+    #[error("`{path}` of the image: {message}")]
+    Config { path: String, message: String },
+    #[error(
+        "the image has both `etc` and `usr/etc` with files in them; a bootable container keeps its configuration in one"
+    )]
+    TwoEtc,
+    #[error("the image's tree has no `{path}`, which every deployment needs")]
+    MissingDirectory { path: &'static str },
+    #[error("the image has an active SELinux policy ({policy}), and labelling it is not supported yet")]
+    Selinux { policy: String },
+    #[error(
+        "prepare-root.conf asks for `composefs.enabled = {mode}`, which needs fs-verity on every file and is not supported yet"
+    )]
+    SealedComposefs { mode: &'static str },
+}
+
+/// Everything the rest of the program needs to know of the system it lays down.
+#[derive(Clone, Debug)]
+pub struct Os {
+    pub architecture: Architecture,
+    pub release: OsRelease,
+    pub kernel: Kernel,
+    pub install: InstallConfig,
+    /// Kernel arguments of usr/lib/bootc/kargs.d, in file-name order, for this architecture.
+    pub kargs: Vec<String>,
+    pub composefs: Composefs,
+    /// Whether the system's libostree writes `.ostree.cfs` itself, so that the first deployment has to have one too.
+    pub libostree_writes_composefs: bool,
+    /// Whether systemd-repart is there to grow the root partition at boot.
+    pub has_repart: bool,
+    /// A program that can fetch the next version: bootc with skopeo, rpm-ostree, or ostree.
+    pub update_client: Option<&'static str>,
+    pub efi_binaries: Vec<EfiBinary>,
+}
+
+impl Os {
+    /// Reads the facts; refuses trees that could not boot, naming what is missing.
+    pub fn inspect(files: &Files<'_>, architecture: Architecture) -> Result<Os, OsError> {
+        check_directories(files)?;
+        selinux::refuse_active_policy(files)?;
+        let kernel = Kernel::find(files)?;
+        let composefs = prepare_root::composefs(files)?;
+        Ok(Os {
+            architecture,
+            release: OsRelease::read(files)?,
+            install: InstallConfig::read(files, architecture)?,
+            kargs: kargs_d::read(files, architecture)?,
+            libostree_writes_composefs: libostree::links_libcomposefs(files)?,
+            has_repart: files.is_file("usr/bin/systemd-repart")? || files.is_file("usr/lib/systemd/systemd-repart")?,
+            update_client: update_client(files)?,
+            efi_binaries: bootloader_files::find(files, architecture)?,
+            kernel,
+            composefs,
+        })
+    }
+
+    /// Whether the deployment gets an `.ostree.cfs`: the system's libostree would write one, or its initramfs asks for it.
+    pub fn wants_composefs(&self) -> bool {
+        self.libostree_writes_composefs || self.composefs.is_used()
+    }
+}
+
+/// `usr`, `sysroot` and the `ostree` link are what ostree-prepare-root works with; `etc` and `usr/etc` may not both be filled.
+fn check_directories(files: &Files<'_>) -> Result<(), OsError> {
+    for path in ["usr", "sysroot"] {
+        if !files.find(path)?.is_some_and(|id| files.tree.is_directory(id)) {
+            return Err(OsError::MissingDirectory { path });
+        }
+    }
+    if files.tree.child(files.root, b"ostree").is_none() {
+        return Err(OsError::MissingDirectory { path: "ostree (a link to sysroot/ostree)" });
+    }
+    let etc_is_filled =
+        files.tree.child(files.root, b"etc").is_some_and(|etc| files.tree.entries(etc).next().is_some());
+    if etc_is_filled && !files.list("usr/etc")?.is_empty() {
+        return Err(OsError::TwoEtc);
+    }
+    Ok(())
+}
+
+fn update_client(files: &Files<'_>) -> Result<Option<&'static str>, ReadError> {
+    if files.is_file("usr/bin/bootc")? && files.is_file("usr/bin/skopeo")? {
+        return Ok(Some("bootc"));
+    }
+    for (path, name) in [("usr/bin/rpm-ostree", "rpm-ostree"), ("usr/bin/ostree", "ostree")] {
+        if files.is_file(path)? {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
