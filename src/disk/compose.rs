@@ -1,0 +1,82 @@
+//! From plan and trees to the disk's extents: the one place where filesystem leaves are called.
+
+use std::collections::BTreeMap;
+
+use super::partition_table::partition_table;
+use super::{Disk, DiskError, Extent, From, Placement, filesystem_options};
+use crate::plan::{Content, DiskPlan, PlannedPartition, SECTOR};
+use crate::seed::Seed;
+use crate::tree::Seconds;
+use crate::{ext4, fat};
+
+/// What goes into the partitions.
+pub struct Filesystems {
+    pub root: ext4::Tree,
+    pub boot: ext4::Tree,
+    pub esp: BTreeMap<String, Vec<u8>>,
+    /// Where the contents that the trees name lie in the spool.
+    pub placement: Placement,
+}
+
+/// Lays out every filesystem in its partition.
+pub fn compose(plan: &DiskPlan, filesystems: &Filesystems, seed: &Seed, time: Seconds) -> Result<Disk, DiskError> {
+    let mut extents = partition_table(plan)?;
+    for partition in &plan.partitions {
+        match &partition.content {
+            Content::BiosBoot => {}
+            Content::Esp { volume_id, label } => {
+                extents.extend(esp(partition, *volume_id, label, &filesystems.esp, time)?)
+            }
+            Content::Boot(filesystem) => {
+                let options = filesystem_options(seed, "boot", filesystem.uuid, &filesystem.label, time, false);
+                let written = ext4::write(&options, &filesystem.geometry, &filesystems.boot);
+                let written = written.map_err(|source| DiskError::Ext4 { what: "/boot", source })?;
+                extents.extend(
+                    written.into_iter().flat_map(|extent| at_partition(partition, extent, &filesystems.placement)),
+                );
+            }
+            Content::Root(filesystem) => {
+                let options = filesystem_options(seed, "root", filesystem.uuid, &filesystem.label, time, true);
+                let written = ext4::write(&options, &filesystem.geometry, &filesystems.root);
+                let written = written.map_err(|source| DiskError::Ext4 { what: "root", source })?;
+                extents.extend(
+                    written.into_iter().flat_map(|extent| at_partition(partition, extent, &filesystems.placement)),
+                );
+            }
+        }
+    }
+    extents.sort_by_key(|extent| extent.at);
+    Ok(Disk { bytes: plan.bytes, extents })
+}
+
+fn at_partition(partition: &PlannedPartition, extent: ext4::Extent, placement: &Placement) -> Vec<Extent> {
+    let at = partition.at() + extent.at;
+    match extent.from {
+        ext4::From::Bytes(bytes) => vec![Extent { at, len: extent.len, from: From::Bytes(bytes) }],
+        ext4::From::Source(ordered) => placement.spooled(at, extent.len, ordered),
+    }
+}
+
+fn esp(
+    partition: &PlannedPartition,
+    volume_id: u32,
+    label: &str,
+    files: &BTreeMap<String, Vec<u8>>,
+    time: Seconds,
+) -> Result<Vec<Extent>, DiskError> {
+    let options = fat::Options {
+        size: partition.bytes(),
+        volume_id,
+        label: label.to_owned(),
+        time,
+        hidden_sectors: u32::try_from(partition.at() / SECTOR).unwrap_or(u32::MAX),
+    };
+    let files: Vec<fat::File> =
+        files.iter().map(|(path, bytes)| fat::File { path: path.clone(), bytes: bytes.as_slice().into() }).collect();
+    let placed = |extent: fat::Extent| Extent {
+        at: partition.at() + extent.at,
+        len: extent.bytes.len() as u64, // usize is at most 64 bits
+        from: From::Bytes(extent.bytes.into()),
+    };
+    Ok(fat::image(&options, &files)?.into_iter().map(placed).collect())
+}

@@ -1,0 +1,109 @@
+//! The disk cut into pieces of two megabytes, of which only those that are not holes are visited.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Disk, Extent, OutputError};
+use crate::disk::From;
+use crate::spool::Spool;
+
+/// A multiple of every sink's own unit.
+pub const CHUNK: u64 = 2 << 20;
+
+/// The bytes of one piece of the disk.
+pub struct Chunk {
+    /// Position in the list of chunks that are not holes.
+    pub index: usize,
+    /// Byte offset on the disk, a multiple of [`CHUNK`].
+    pub at: u64,
+    /// All of it, the disk's last chunk may be shorter.
+    pub bytes: Arc<Vec<u8>>,
+    /// The parts of `bytes` that are not holes: increasing, disjoint, joined where they touch.
+    pub data: Vec<Range<usize>>,
+}
+
+/// Which chunks there are, and the extents of each.
+pub struct Chunks<'a> {
+    disk: &'a Disk,
+    /// Offset of each chunk, and the extents that reach into it.
+    list: Vec<(u64, Range<usize>)>,
+}
+
+impl<'a> Chunks<'a> {
+    pub fn of(disk: &'a Disk) -> Chunks<'a> {
+        let mut list: Vec<(u64, Range<usize>)> = Vec::new();
+        for (index, extent) in disk.extents.iter().enumerate().filter(|(_, extent)| extent.len > 0) {
+            let mut at = extent.at / CHUNK * CHUNK;
+            while at < extent.end() {
+                match list.last_mut() {
+                    Some((last, extents)) if *last == at => extents.end = index + 1,
+                    _ => list.push((at, index..index + 1)),
+                }
+                at += CHUNK;
+            }
+        }
+        Chunks { disk, list }
+    }
+
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Gathers a chunk's bytes.
+    pub fn read(&self, index: usize, spool: &Spool) -> Result<Chunk, OutputError> {
+        let (at, extents) = &self.list[index];
+        let len = CHUNK.min(self.disk.bytes - at);
+        let mut bytes = vec![0; len as usize]; // at most CHUNK
+        let mut data: Vec<Range<usize>> = Vec::new();
+        for extent in &self.disk.extents[extents.clone()] {
+            let range = copy(extent, *at, &mut bytes, spool)?;
+            match data.last_mut() {
+                Some(last) if last.end == range.start => last.end = range.end,
+                _ => data.push(range),
+            }
+        }
+        Ok(Chunk { index, at: *at, bytes: Arc::new(bytes), data })
+    }
+}
+
+/// Copies the part of `extent` that lies in the chunk at `at`; the answer is where it went.
+fn copy(extent: &Extent, at: u64, bytes: &mut [u8], spool: &Spool) -> Result<Range<usize>, OutputError> {
+    let end = at + bytes.len() as u64; // usize is at most 64 bits
+    let (from, to) = (extent.at.max(at), extent.end().min(end));
+    // Both lie inside a chunk, whose length is a usize.
+    let range = (from - at) as usize..(to - at) as usize;
+    let skipped = from - extent.at;
+    let target = &mut bytes[range.clone()];
+    match &extent.from {
+        From::Bytes(source) => {
+            // The source may be shorter than the extent: what is missing is zero.
+            let source = source.get(skipped as usize..).unwrap_or_default();
+            let len = source.len().min(target.len());
+            target[..len].copy_from_slice(&source[..len]);
+        }
+        From::Spool(offset) => spool.read_at(offset + skipped, target).map_err(OutputError::Spool)?,
+    }
+    Ok(range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extent(at: u64, bytes: &[u8]) -> Extent {
+        Extent { at, len: bytes.len() as u64, from: From::Bytes(bytes.into()) }
+    }
+
+    #[test]
+    fn extents_that_cross_chunks_come_out_whole_and_holes_are_not_visited() {
+        let extents = vec![extent(10, &[1; 10]), extent(20, &[2; 5]), extent(CHUNK * 3 - 2, &[3; 4])];
+        let disk = Disk { bytes: CHUNK * 5 + 512, extents };
+        let spool = Spool::new_in(&std::env::temp_dir()).unwrap();
+        let chunks = Chunks::of(&disk);
+        assert_eq!(chunks.list.iter().map(|(at, _)| *at / CHUNK).collect::<Vec<_>>(), [0, 2, 3]);
+        let first = chunks.read(0, &spool).unwrap();
+        assert_eq!(first.data, vec![10..25; 1]);
+        assert_eq!(chunks.read(1, &spool).unwrap().bytes[CHUNK as usize - 2..], [3, 3]);
+        assert_eq!(chunks.read(2, &spool).unwrap().data, vec![0..2; 1]);
+    }
+}

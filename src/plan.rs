@@ -1,0 +1,243 @@
+//! The disk as it will be: every partition with its place, size and names, every filesystem with its geometry. Nothing is left
+//! open here, and nothing is written.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::ext4::{self, Geometry, Usage};
+use crate::layout::{Layout, Partition, PartitionType};
+use crate::os::Architecture;
+use crate::seed::Seed;
+use crate::units::{Bytes, MIB};
+
+pub const SECTOR: u64 = 512;
+/// Partitions begin and end at multiples of this.
+const ALIGNMENT: u64 = MIB;
+/// Room kept behind the last partition: the backup GPT takes 33 sectors of it.
+const FOOTER: u64 = MIB;
+
+/// GPT attribute 59 (Discoverable Partitions Specification): grow the filesystem.
+const GROW_FILE_SYSTEM: u64 = 1 << 59;
+
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error("the system needs a disk of {need}, and `--disk-size` gives {given}")]
+    DiskTooSmall { need: Bytes, given: Bytes },
+    #[error("there is no partition type for a root filesystem on {0} yet")]
+    Architecture(Architecture),
+    #[error("the {what} filesystem cannot be laid out: {source}")]
+    Ext4 { what: &'static str, source: ext4::Error },
+}
+
+/// Names by which the parts of a disk find each other, all drawn from the seed.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    pub disk: Uuid,
+    pub root: Uuid,
+    pub boot: Uuid,
+    pub esp: u32,
+}
+
+impl Identity {
+    pub fn from_seed(seed: &Seed) -> Identity {
+        Identity {
+            disk: seed.uuid("disk"),
+            root: seed.uuid("filesystem/root"),
+            boot: seed.uuid("filesystem/boot"),
+            esp: seed.number("filesystem/esp"),
+        }
+    }
+
+    /// The ESP's volume id as `blkid` and fstab write it.
+    pub fn esp_id(&self) -> String {
+        format!("{:04X}-{:04X}", self.esp >> 16, self.esp & 0xffff)
+    }
+}
+
+/// How large the filesystems have to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    pub root: Usage,
+    pub boot: Usage,
+    /// Bytes that one set of kernel files takes on /boot.
+    pub kernel: u64,
+    pub root_min: Bytes,
+    pub boot_min: Bytes,
+    /// The whole disk, when the user says how large.
+    pub disk: Option<Bytes>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct DiskPlan {
+    pub layout: String,
+    pub bytes: u64,
+    pub disk_guid: Uuid,
+    pub partitions: Vec<PlannedPartition>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedPartition {
+    pub number: u32,
+    pub first_lba: u64,
+    pub sectors: u64,
+    pub type_guid: Uuid,
+    pub part_guid: Uuid,
+    pub label: String,
+    pub attributes: u64,
+    pub content: Content,
+}
+
+impl PlannedPartition {
+    pub fn at(&self) -> u64 {
+        self.first_lba * SECTOR
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.sectors * SECTOR
+    }
+}
+
+/// What is in a partition.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Content {
+    /// Nothing yet: the place for GRUB's BIOS code.
+    BiosBoot,
+    Esp {
+        volume_id: u32,
+        label: String,
+    },
+    Boot(Filesystem),
+    Root(Filesystem),
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Filesystem {
+    pub uuid: Uuid,
+    pub label: String,
+    /// Bytes free when the tree is in.
+    pub free: u64,
+    #[serde(skip)]
+    pub geometry: Geometry,
+}
+
+impl DiskPlan {
+    /// Decides every size and place.
+    pub fn new(layout: &Layout, architecture: Architecture, seed: &Seed, sizes: &Sizes) -> Result<DiskPlan, PlanError> {
+        let identity = Identity::from_seed(seed);
+        let mut at = ALIGNMENT;
+        let mut partitions = Vec::new();
+        for (number, partition) in (1..).zip(&layout.partitions) {
+            let (bytes, content) = decide(partition, &identity, sizes, at)?;
+            partitions.push(PlannedPartition {
+                number,
+                first_lba: at / SECTOR,
+                sectors: bytes / SECTOR,
+                type_guid: type_guid(partition.kind, architecture)?,
+                part_guid: seed.uuid(&format!("partition/{number}")),
+                label: partition.label.clone(),
+                attributes: if partition.grow_file_system { GROW_FILE_SYSTEM } else { 0 },
+                content,
+            });
+            at += bytes;
+        }
+        Ok(DiskPlan { layout: layout.name.clone(), bytes: at + FOOTER, disk_guid: identity.disk, partitions })
+    }
+
+    pub fn partition(&self, wanted: impl Fn(&Content) -> bool) -> Option<&PlannedPartition> {
+        self.partitions.iter().find(|partition| wanted(&partition.content))
+    }
+}
+
+/// Size and content of a partition that begins at `at`.
+fn decide(partition: &Partition, identity: &Identity, sizes: &Sizes, at: u64) -> Result<(u64, Content), PlanError> {
+    let least = partition.size_min_bytes.round_up(ALIGNMENT).0;
+    let label = partition.label.clone();
+    Ok(match partition.kind {
+        PartitionType::BiosBoot => (least.max(ALIGNMENT), Content::BiosBoot),
+        PartitionType::Esp => (least, Content::Esp { volume_id: identity.esp, label }),
+        PartitionType::Xbootldr => {
+            let geometry = boot_geometry(sizes, least).map_err(|source| PlanError::Ext4 { what: "/boot", source })?;
+            let filesystem = Filesystem::new(identity.boot, label, geometry, &sizes.boot);
+            (filesystem.geometry.size_bytes().next_multiple_of(ALIGNMENT), Content::Boot(filesystem))
+        }
+        PartitionType::Root => {
+            let (bytes, geometry) = root_geometry(sizes, least, at)?;
+            (bytes, Content::Root(Filesystem::new(identity.root, label, geometry, &sizes.root)))
+        }
+    })
+}
+
+impl Filesystem {
+    fn new(uuid: Uuid, label: String, geometry: Geometry, usage: &Usage) -> Filesystem {
+        let free = geometry.size_bytes().saturating_sub(geometry.blocks_needed(usage) * ext4::BLOCK_SIZE);
+        Filesystem { uuid, label, free, geometry }
+    }
+}
+
+/// Three sets of kernel files: the running one, the rollback, and the one an upgrade is writing.
+fn boot_geometry(sizes: &Sizes, least: u64) -> Result<Geometry, ext4::Error> {
+    let least = least.max(sizes.boot_min.round_up(ALIGNMENT).0);
+    let smallest = Geometry::smallest(&sizes.boot, sizes.kernel * 2, 0, ALIGNMENT)?;
+    if smallest.size_bytes() >= least { Ok(smallest) } else { Geometry::for_size(least, &sizes.boot) }
+}
+
+/// The rest of the disk when its size is given; else the smallest that also holds one full upgrade.
+fn root_geometry(sizes: &Sizes, least: u64, at: u64) -> Result<(u64, Geometry), PlanError> {
+    let wrong = |source| PlanError::Ext4 { what: "root", source };
+    let least = least.max(sizes.root_min.round_up(ALIGNMENT).0);
+    let geometry = match sizes.disk {
+        Some(disk) => {
+            let given = Bytes(disk.0 / ALIGNMENT * ALIGNMENT);
+            let smallest = Geometry::smallest(&sizes.root, 0, 0, ALIGNMENT).map_err(wrong)?.size_bytes().max(least);
+            let need = Bytes(at + smallest + FOOTER);
+            if given < need {
+                return Err(PlanError::DiskTooSmall { need, given: disk });
+            }
+            Geometry::for_size(given.0 - at - FOOTER, &sizes.root).map_err(wrong)?
+        }
+        None => {
+            let smallest = with_room_for_upgrade(&sizes.root).map_err(wrong)?;
+            if smallest.size_bytes() >= least {
+                smallest
+            } else {
+                Geometry::for_size(least, &sizes.root).map_err(wrong)?
+            }
+        }
+    };
+    let bytes = match sizes.disk {
+        Some(disk) => disk.0 / ALIGNMENT * ALIGNMENT - at - FOOTER,
+        None => geometry.size_bytes().next_multiple_of(ALIGNMENT),
+    };
+    Ok((bytes, geometry))
+}
+
+/// Free space of 1.1 times what the system takes, beside the 3 % that libostree leaves free (`min-free-space-percent`), and as
+/// many free inodes again, twice.
+fn with_room_for_upgrade(usage: &Usage) -> Result<Geometry, ext4::Error> {
+    let used = usage.blocks() * ext4::BLOCK_SIZE;
+    let wanted = used + used / 10;
+    let mut free = wanted;
+    loop {
+        let geometry = Geometry::smallest(usage, free, usage.inodes * 2, ALIGNMENT)?;
+        let kept_by_ostree = geometry.size_bytes() * 3 / 100;
+        if free >= wanted + kept_by_ostree {
+            return Ok(geometry);
+        }
+        free = wanted + kept_by_ostree;
+    }
+}
+
+/// Discoverable Partitions Specification, and the UEFI specification for the ESP.
+fn type_guid(kind: PartitionType, architecture: Architecture) -> Result<Uuid, PlanError> {
+    Ok(Uuid::from_u128(match (kind, architecture) {
+        (PartitionType::BiosBoot, _) => 0x21686148_6449_6e6f_744e_656564454649,
+        (PartitionType::Esp, _) => 0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b,
+        (PartitionType::Xbootldr, _) => 0xbc13c2ff_59e6_4262_a352_b275fd6f7172,
+        (PartitionType::Root, Architecture::X86_64) => 0x4f68bce3_e8cd_4db1_96e7_fbcaf984b709,
+        (PartitionType::Root, Architecture::Aarch64) => 0xb921b045_1df0_41c3_af44_4c6f280d3fae,
+        (PartitionType::Root, Architecture::Riscv64) => 0x72ec70a6_cf74_40e6_bd49_4bda08e8f224,
+        (PartitionType::Root, Architecture::Ppc64le) => 0xc31c45e6_3f39_412e_80fb_4809c4980599,
+        (PartitionType::Root, Architecture::S390x) => 0x5eead9a9_fe09_4a1e_a1d7_520d00531306,
+    }))
+}
