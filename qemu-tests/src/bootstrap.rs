@@ -1,0 +1,67 @@
+//! Runs mmdebstrap (mmdebstrap(1)) for a root filesystem with an initramfs, as one tar.
+//!
+//! The suite is named and no mirror: mmdebstrap's own default is used. Root's builds are `--mode=root`, all others
+//! `--mode=unshare`.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::layer;
+use crate::recipe::Recipe;
+use crate::tree::EPOCH;
+
+/// Writes the tar `root`; scratch files go beside it.
+pub fn run(recipe: &Recipe, root: &Path) -> Result<()> {
+    let files = root.with_extension("files");
+    layer::write(&recipe.base()?, File::create(&files)?)?;
+    let log = root.with_extension("log");
+    let status = mmdebstrap(recipe, &files, root)?
+        .stdout(File::create(&log)?)
+        .stderr(File::options().append(true).open(&log)?)
+        .status();
+    match status {
+        Ok(status) if status.success() => Ok(fs::remove_file(&files)?),
+        Ok(status) => bail!("mmdebstrap ended with {status}; {} says last:\n{}", log.display(), last_lines(&log)?),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            bail!("mmdebstrap is missing: sudo apt-get install mmdebstrap uidmap debian-archive-keyring")
+        }
+        Err(error) => Err(error).context("starting mmdebstrap"),
+    }
+}
+
+fn mmdebstrap(recipe: &Recipe, files: &Path, root: &Path) -> Result<Command> {
+    // A process's own entry in /proc belongs to its effective user.
+    let is_root = fs::metadata("/proc/self")?.uid() == 0;
+    let mut command = Command::new("mmdebstrap");
+    command
+        .arg(if is_root { "--mode=root" } else { "--mode=unshare" })
+        .args(["--variant=minbase", "--format=tar", "--aptopt=Apt::Install-Recommends \"false\""])
+        .arg(format!("--include={}", recipe.packages()?.join(",")))
+        .args(recipe.dpkg_options()?.iter().map(|option| format!("--dpkgopt={option}")))
+        .arg(format!("--customize-hook=tar-in {} /", shell_word(files)?))
+        .arg(format!("--customize-hook={}", recipe.customize_script()?))
+        .arg("trixie")
+        .arg(root)
+        // The kernel's package would build an initramfs that nobody wants.
+        .env("INITRD", "No")
+        .env("SOURCE_DATE_EPOCH", EPOCH.to_string())
+        .env("LC_ALL", "C.UTF-8");
+    Ok(command)
+}
+
+/// A path as one word for mmdebstrap's hooks, which take shell quoting.
+fn shell_word(path: &Path) -> Result<String> {
+    let path = path.to_str().context("the cache's path is not UTF-8")?;
+    Ok(format!("'{}'", path.replace('\'', r"'\''")))
+}
+
+fn last_lines(log: &Path) -> Result<String> {
+    let text = String::from_utf8_lossy(&fs::read(log)?).into_owned();
+    let lines: Vec<&str> = text.lines().collect();
+    Ok(lines[lines.len().saturating_sub(20)..].join("\n"))
+}

@@ -1,0 +1,129 @@
+//! The recipe: data files beside the code that say what a test system is made of.
+//!
+//! `packages*.txt` names packages and `dpkg-options.txt` what of them is left out; `customize.sh` runs beside the new
+//! root; `base/`, `derived/` and `v2/` hold files of the layers, `layers*.txt` says where the tree is cut.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use crate::oci::hex;
+use crate::tree::{Content, Inode, Node, Tree};
+
+/// Goes into the hash: raise it when the code builds something else from the same recipe.
+const CODE_VERSION: u32 = 1;
+
+/// Which of the two systems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Small,
+    Large,
+}
+
+pub struct Recipe {
+    directory: PathBuf,
+    kind: Kind,
+}
+
+impl Recipe {
+    pub fn new(kind: Kind) -> Recipe {
+        Recipe { directory: Path::new(env!("CARGO_MANIFEST_DIR")).join("recipe"), kind }
+    }
+
+    /// SHA-256 over all files of this system's recipe, their names and executable bits, and the code's version.
+    pub fn hash(&self) -> Result<String> {
+        let mut sha256 = Sha256::new();
+        sha256.update(format!("{CODE_VERSION} {:?} {}\n", self.kind, std::env::consts::ARCH));
+        let of_other = |path: &str| self.kind == Kind::Small && path.ends_with("-large.txt");
+        let files = Tree::from_directory(&self.directory)?.names;
+        for (path, inode) in files.iter().filter(|(path, _)| !of_other(path)) {
+            if let Node::File(Content::Bytes(bytes)) = &inode.node {
+                sha256.update(format!("{path} {:o} {}\n", inode.mode, bytes.len()));
+                sha256.update(bytes);
+            }
+        }
+        Ok(hex(&sha256.finalize()))
+    }
+
+    /// Names of all packages, for the architecture this runs on.
+    pub fn packages(&self) -> Result<Vec<String>> {
+        let architecture = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            _ => "arm64",
+        };
+        let mut lists = vec!["packages.txt".to_owned(), format!("packages-{architecture}.txt")];
+        if self.kind == Kind::Large {
+            lists.push("packages-large.txt".to_owned());
+        }
+        let lines = lists.iter().map(|list| self.lines(list)).collect::<Result<Vec<_>>>()?;
+        Ok(lines.concat())
+    }
+
+    /// dpkg.cfg(5) lines.
+    pub fn dpkg_options(&self) -> Result<Vec<String>> {
+        if self.kind == Kind::Large { Ok(Vec::new()) } else { self.lines("dpkg-options.txt") }
+    }
+
+    /// Files of the distribution's own layer.
+    pub fn base(&self) -> Result<Tree> {
+        Tree::from_directory(&self.directory.join("base"))
+    }
+
+    /// The layer on top, with its whiteouts.
+    pub fn derived(&self) -> Result<Tree> {
+        Tree::from_directory(&self.directory.join("derived"))
+    }
+
+    /// The layer that makes the next version.
+    pub fn v2(&self) -> Result<Tree> {
+        Tree::from_directory(&self.directory.join("v2"))
+    }
+
+    pub fn customize_script(&self) -> Result<String> {
+        self.read("customize.sh")
+    }
+
+    /// Cuts a tree into layers, `base` first. Each layer brings the directories above its own paths.
+    pub fn split(&self, tree: &Tree) -> Result<Vec<(String, Tree)>> {
+        let list = if self.kind == Kind::Large { "layers-large.txt" } else { "layers.txt" };
+        let rules = self.lines(list)?;
+        let rules: Vec<Vec<&str>> = rules.iter().map(|line| line.split_whitespace().collect()).collect();
+        let mut layers: BTreeMap<usize, Tree> = BTreeMap::new();
+        for (path, inode) in &tree.names {
+            let layer = rules.iter().position(|rule| rule[1..].iter().any(|top| is_in(path, top)));
+            // The base comes before the first rule.
+            layers.entry(layer.map_or(0, |rule| rule + 1)).or_default().names.insert(path.clone(), inode.clone());
+        }
+        let name = |layer: usize| if layer == 0 { "base" } else { rules[layer - 1][0] }.to_owned();
+        let with_parents = |(layer, part): (usize, Tree)| (name(layer), add_parents(part, tree));
+        Ok(layers.into_iter().map(with_parents).collect())
+    }
+
+    fn lines(&self, list: &str) -> Result<Vec<String>> {
+        let text = self.read(list)?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        Ok(lines.map(str::to_owned).collect())
+    }
+
+    fn read(&self, file: &str) -> Result<String> {
+        let path = self.directory.join(file);
+        fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
+    }
+}
+
+fn is_in(path: &str, top: &str) -> bool {
+    path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn add_parents(mut part: Tree, whole: &Tree) -> Tree {
+    let paths: Vec<String> = part.names.keys().cloned().collect();
+    for parent in paths.iter().flat_map(|path| Tree::parents(path)) {
+        if let (false, Some(inode)) = (part.names.contains_key(parent), whole.names.get(parent)) {
+            part.insert(parent, Inode::clone(inode));
+        }
+    }
+    part
+}
