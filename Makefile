@@ -1,0 +1,66 @@
+# Two commands for a fresh Debian machine with cargo and make: `make demo` and `make test`.
+# Both install what they need (with sudo when not root) and print the command before they run it.
+
+# What the build of the test OS and `bootwright test` need.
+DEMO_PACKAGES := mmdebstrap qemu-system-x86 qemu-utils ovmf gcc libc6-dev
+# The judges of the tests. The loaders are Debian's own signed ones, to tell EFI programs apart.
+TEST_PACKAGES := $(DEMO_PACKAGES) acl attr dosfstools e2fsprogs erofs-utils fdisk file fsverity gdisk grub-common \
+	grub-efi-amd64-signed libarchive-tools libxml2-utils mount mtools openssl ostree passwd python3 shim-signed skopeo \
+	systemd tar util-linux
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# Tests are compiled as this user and run as root: some of the judges are the kernel's own filesystems.
+ifneq ($(SUDO),)
+AS_ROOT := --config 'target."cfg(all())".runner=["sudo","-E"]'
+endif
+OUT := target/demo
+
+.PHONY: help demo test lint test-large bench packages-demo packages-test
+
+help:
+	@echo 'make demo        build a test OS, a qcow2 disk from it as this user, boot it, show it'
+	@echo 'make test        all tests; those whose judge is the kernel run with sudo'
+	@echo 'make test-large  boots an image of 2 GB'
+	@echo 'make bench       the table of numbers in the README'
+
+demo: packages-demo
+	cargo build --release
+	cargo build --release -p qemu-tests
+	target/release/bootwright build "$$(target/release/qemu-tests os)" --type qcow2 --type raw --config qemu-tests/demo.toml --output $(OUT)
+	target/release/bootwright inspect $(OUT)/qcow2/disk.qcow2
+	target/release/bootwright test $(OUT)/qcow2/disk.qcow2 --screenshot $(OUT)/screen.png
+	@echo "the disk: $(OUT)/qcow2/disk.qcow2 (user demo, password demo); its screen: $(OUT)/screen.png"
+
+test: packages-test lint
+	cargo run --release -p qemu-tests -- os
+	cargo $(AS_ROOT) test --workspace --no-fail-fast
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+test-large: packages-test
+	cargo $(AS_ROOT) test -p qemu-tests --features large --test boot_large
+
+bench: packages-test
+	cargo $(AS_ROOT) bench --bench build
+
+# apt-get is only called when something is missing. Twice, because installing QEMU takes away a qemu-utils of another
+# version, which the second round puts back in the version that fits.
+define install
+	@for round in 1 2; do \
+		missing=; for package in $(1); do \
+			dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
+		done; \
+		[ -n "$$missing" ] || break; \
+		echo "+ $(SUDO) apt-get install -y --no-install-recommends$$missing"; \
+		$(SUDO) apt-get update -q && \
+			$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing || exit 1; \
+	done
+endef
+
+packages-demo:
+	$(call install,$(DEMO_PACKAGES))
+
+packages-test:
+	$(call install,$(TEST_PACKAGES))

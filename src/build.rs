@@ -1,0 +1,264 @@
+//! One build, from the request to finished files. Each verb opens one room.
+
+use std::path::Path;
+
+use crate::bootloader::{Grub, GrubBoot, Summary};
+use crate::customize;
+use crate::deploy::{self, CommitTree, Imported, Sysroot, TargetImage};
+use crate::disk::{self, Filesystems, Placement};
+use crate::ext4;
+use crate::image::Image;
+use crate::layout::Layout;
+use crate::os::{Architecture, Os, RootFilesystem};
+use crate::output::{self, Staging};
+use crate::plan::{DiskPlan, Identity, Sizes};
+use crate::progress::{Event, Progress, Task};
+use crate::report::{Output, Report};
+use crate::request::Request;
+use crate::seed::Seed;
+use crate::source;
+use crate::tree::{Files, Stat, Tree};
+use crate::units::Bytes;
+
+/// Any room's error; the CLI finds the hint by its type.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error(transparent)]
+    Source(#[from] crate::source::Error),
+    #[error(transparent)]
+    Os(#[from] crate::os::OsError),
+    #[error(transparent)]
+    Deploy(#[from] crate::deploy::DeployError),
+    #[error(transparent)]
+    Customize(#[from] crate::customize::Error),
+    #[error(transparent)]
+    Layout(#[from] crate::layout::LayoutError),
+    #[error(transparent)]
+    Bootloader(#[from] crate::bootloader::BootloaderError),
+    #[error(transparent)]
+    Plan(#[from] crate::plan::PlanError),
+    #[error(transparent)]
+    Disk(#[from] crate::disk::DiskError),
+    #[error(transparent)]
+    Output(#[from] crate::output::OutputError),
+    #[error("the image is for `{0}`, which is not an architecture known here")]
+    Architecture(String),
+    #[error("the image asks for {asked:?} as its root filesystem, and only ext4 is written yet")]
+    RootFilesystem { asked: RootFilesystem },
+    #[error("the image asks for the boot loader `{0}`, and only GRUB is installed yet")]
+    ImageBootloader(String),
+}
+
+/// Everything decided, nothing written: what `--dry-run` shows and what `build` then lays down.
+pub struct Prepared {
+    pub plan: DiskPlan,
+    pub report: Report,
+    image: Image,
+    filesystems: Filesystems,
+    seed: Seed,
+    time: i64,
+}
+
+/// Builds all outputs. On any error nothing is left behind.
+pub fn build(request: &Request, progress: &dyn Progress) -> Result<Report, BuildError> {
+    let mut staging = Staging::new(&request.output)?;
+    let prepared = prepare(request, &request.output, progress)?;
+    let disk = disk::compose(&prepared.plan, &prepared.filesystems, &prepared.seed, prepared.time)?;
+    let options = output::Options {
+        types: &request.types,
+        compression: request.compression,
+        checksums: request.checksums,
+        threads: request.threads,
+    };
+    let written = output::write(&disk, &prepared.image.spool, &mut staging, &options, progress)?;
+    let mut report = prepared.report;
+    report.outputs = written
+        .into_iter()
+        .map(|file| Output {
+            kind: file.kind,
+            path: file.kind.path().to_owned(),
+            bytes: file.bytes,
+            sha256: file.sha256,
+        })
+        .collect();
+    report.write(&mut staging)?;
+    staging.commit()?;
+    Ok(report)
+}
+
+/// Reads the image and decides everything. The spool lies in `scratch`.
+pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Result<Prepared, BuildError> {
+    let source = source::open(&request.image)?;
+    let platform = source::Platform::new(request.architecture.map(Architecture::oci));
+    let limits = source::Limits::default();
+    // What its labels rule out is refused before a layer is read.
+    deploy::refuse_unsupported(&source.resolve(&platform, &limits)?.labels()?)?;
+    let image = source::load(&*source, &platform, scratch, request.threads, &limits, progress)?;
+
+    progress.report(&Event::Begin { task: Task::Deploy, label: "lay out the deployment", total: None });
+    let architecture: Architecture =
+        image.architecture.parse().map_err(|_| BuildError::Architecture(image.architecture.clone()))?;
+    let time = request.source_date_epoch.or_else(|| deploy::created(&image)).unwrap_or(0);
+    let imported = deploy::import(&image, time)?;
+    let checkout = CommitTree::checkout(&image, &imported, time)?;
+    let os =
+        Os::inspect(&Files { tree: &checkout.tree, root: checkout.deployment, spool: &image.spool }, architecture)?;
+    let grub = choose_bootloader(&os)?;
+    choose_root_filesystem(request, &os)?;
+    let layout = match &request.layout {
+        Some(layout) => layout.clone(),
+        None => Layout::default_for(architecture)?,
+    };
+    let (target, target_warning) = match &request.target {
+        Some(target) => (target.clone(), None),
+        None => TargetImage::default_for(image.ref_name.as_deref(), os.release.id.as_deref()),
+    };
+    let stateroot =
+        request.stateroot.clone().or_else(|| os.install.stateroot.clone()).unwrap_or_else(|| "default".to_owned());
+    let seed = request.seed.unwrap_or_else(|| seed(request, &image, &layout, &target, &stateroot));
+    let mut sysroot = lay_out(
+        request,
+        &image,
+        &os,
+        &imported,
+        checkout,
+        &Choices { seed, target: &target, stateroot: &stateroot, time },
+    )?;
+    let customized = customize::apply(
+        &mut sysroot.root,
+        &customize::Place { deployment: sysroot.places.deployment, etc: sysroot.places.etc, var: sysroot.places.var },
+        &image.spool,
+        &request.customizations,
+        &seed,
+        time,
+    )?;
+    let (esp, bootloader) = install_bootloader(&grub, &image, &os, &mut sysroot, &seed, time)?;
+
+    let kernel_bytes = os.kernel.boot_bytes(&sysroot.root);
+    let placement = Placement::new(&image.objects);
+    let filesystems = Filesystems {
+        root: disk::filesystem_tree(&sysroot.root, &placement, time),
+        boot: disk::filesystem_tree(&sysroot.boot, &placement, time),
+        esp,
+        placement,
+    };
+    let plan = DiskPlan::new(&layout, architecture, &seed, &sizes(request, &filesystems, kernel_bytes)?)?;
+    let mut report = Report::new(&image, &os, &sysroot, &imported, &plan, &target, bootloader, &seed);
+    report.warnings.extend(image.warnings.iter().cloned());
+    report.warnings.extend(
+        imported
+            .warnings
+            .iter()
+            .cloned()
+            .chain(sysroot.warnings.iter().cloned())
+            .chain(customized)
+            .chain(target_warning),
+    );
+    progress.report(&Event::End { task: Task::Deploy });
+    Ok(Prepared { plan, report, image, filesystems, seed, time })
+}
+
+struct Choices<'a> {
+    seed: Seed,
+    target: &'a TargetImage,
+    stateroot: &'a str,
+    time: i64,
+}
+
+fn lay_out(
+    request: &Request,
+    image: &Image,
+    os: &Os,
+    imported: &Imported,
+    checkout: CommitTree,
+    choices: &Choices<'_>,
+) -> Result<Sysroot, BuildError> {
+    let identity = Identity::from_seed(&choices.seed);
+    let append = request.customizations.kernel_append.iter();
+    let kargs: Vec<String> = append.chain(&request.kargs).cloned().collect();
+    let options = deploy::Options {
+        stateroot: choices.stateroot,
+        target: choices.target,
+        root_uuid: identity.root.to_string(),
+        boot_uuid: identity.boot.to_string(),
+        esp_id: Some(identity.esp_id()),
+        kargs: &kargs,
+        consoles: request.default_kernel_args.then_some(os.architecture),
+        time: choices.time,
+    };
+    Ok(deploy::sysroot(image, os, imported, checkout, &options)?)
+}
+
+/// The image's `bootloader` key names GRUB, or nothing.
+fn choose_bootloader(os: &Os) -> Result<Grub<'_>, BuildError> {
+    match os.install.bootloader.as_deref() {
+        None | Some("grub" | "grub-cc") => Ok(Grub::choose(&os.efi_binaries, os.architecture)?),
+        Some(other) => Err(BuildError::ImageBootloader(other.to_owned())),
+    }
+}
+
+fn choose_root_filesystem(request: &Request, os: &Os) -> Result<(), BuildError> {
+    match request.root_filesystem.or(os.install.root_filesystem) {
+        None | Some(RootFilesystem::Ext4) => Ok(()),
+        Some(asked) => Err(BuildError::RootFilesystem { asked }),
+    }
+}
+
+fn install_bootloader(
+    grub: &Grub<'_>,
+    image: &Image,
+    os: &Os,
+    sysroot: &mut Sysroot,
+    seed: &Seed,
+    time: i64,
+) -> Result<(std::collections::BTreeMap<String, Vec<u8>>, Summary), BuildError> {
+    let boot = GrubBoot {
+        boot_uuid: Identity::from_seed(seed).boot.to_string(),
+        kernel: &os.kernel.version,
+        stateroot: &sysroot.stateroot,
+        boot_checksum: &sysroot.boot_checksum,
+        arguments: sysroot.entry.arguments.clone(),
+    };
+    let files = Files { tree: &sysroot.root, root: sysroot.places.deployment, spool: &image.spool };
+    let loader = grub.files(&files, &boot)?;
+    for (path, bytes) in loader.boot {
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        // As bootupd leaves them: nobody but root reads the boot menu's configuration.
+        let parent = sysroot.boot.ensure_directories(Tree::ROOT, directory, &Stat::root(0o700, time));
+        sysroot.boot.add_file(parent, name, Stat::root(0o600, time), bytes);
+    }
+    Ok((loader.esp, loader.summary))
+}
+
+fn sizes(request: &Request, filesystems: &Filesystems, kernel: u64) -> Result<Sizes, BuildError> {
+    let measure = |what, tree| ext4::measure(tree).map_err(|source| disk::DiskError::Ext4 { what, source });
+    let minimum = |mount_point: &str| {
+        let asked = request.customizations.filesystems.iter().filter(|filesystem| filesystem.mountpoint == mount_point);
+        asked.map(|filesystem| filesystem.minsize).max().unwrap_or(Bytes(0))
+    };
+    Ok(Sizes {
+        root: measure("root", &filesystems.root)?,
+        boot: measure("/boot", &filesystems.boot)?,
+        kernel,
+        root_min: minimum("/"),
+        boot_min: minimum("/boot"),
+        disk: request.disk_size,
+    })
+}
+
+/// What makes a disk another disk. Output paths, formats, compression and thread counts are not in it; passwords are not either.
+fn seed(request: &Request, image: &Image, layout: &Layout, target: &TargetImage, stateroot: &str) -> Seed {
+    let layout_text = format!("{layout:?}");
+    let sizes = format!("{:?}", request.disk_size);
+    let kargs = format!("{:?} {}", request.kargs, request.default_kernel_args);
+    let customizations = request.customizations.facts();
+    Seed::of(&[
+        ("image", image.manifest_digest.to_string().as_bytes()),
+        ("layout", layout_text.as_bytes()),
+        ("sizes", sizes.as_bytes()),
+        ("target", target.as_str().as_bytes()),
+        ("stateroot", stateroot.as_bytes()),
+        ("kargs", kargs.as_bytes()),
+        ("customizations", customizations.to_string().as_bytes()),
+    ])
+}

@@ -1,0 +1,188 @@
+//! The words of the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::os::{Architecture, RootFilesystem};
+use crate::output::OutputType;
+use crate::request::BootloaderChoice;
+use crate::seed::Seed;
+use crate::units::Bytes;
+
+/// Turns a bootable container into a disk that boots, as an ordinary user.
+#[derive(Parser)]
+#[command(name = "bootwright", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Build disks from an image
+    Build(BuildArgs),
+    /// Boot a disk in QEMU and say whether it came up
+    Test(TestArgs),
+    /// Show what is on a disk
+    Inspect(InspectArgs),
+    /// List the partition layouts that are built in
+    Layouts,
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Args)]
+pub struct BuildArgs {
+    /// The image: oci:DIR[:TAG] or oci-archive:FILE[:TAG]
+    pub image: String,
+    /// What to build; may be given several times, one pass makes them all
+    #[arg(long = "type", value_name = "TYPE", default_value = "qcow2")]
+    pub types: Vec<OutputType>,
+    /// Where the files go: image/disk.raw, qcow2/disk.qcow2, manifest.json, SHA256SUMS
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub output: PathBuf,
+    /// Users, groups, keys, kernel arguments, sizes: config.toml or .json, - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The root filesystem [default: what the image says, else ext4]
+    #[arg(long, value_name = "FS")]
+    pub rootfs: Option<RootFilesystem>,
+    /// Partition layout: a name from `bootwright layouts` or a file [default: by architecture]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub layout: Option<String>,
+    #[arg(long, value_name = "LOADER", default_value = "auto")]
+    pub bootloader: BootloaderChoice,
+    /// Where the installed machine upgrades from [default: the reference the image was stored under]
+    #[arg(long, value_name = "REF")]
+    pub target_imgref: Option<String>,
+    /// Picks the platform of a multi-architecture image: amd64, arm64, …
+    #[arg(long, value_name = "ARCH")]
+    pub target_arch: Option<Architecture>,
+    /// Name of the stateroot [default: what the image says, else default]
+    #[arg(long, value_name = "NAME")]
+    pub stateroot: Option<String>,
+    /// A kernel argument to add; may be given several times
+    #[arg(long = "karg", value_name = "ARG", allow_hyphen_values = true)]
+    pub kargs: Vec<String>,
+    /// Size of the disk [default: the smallest that holds the system and one full upgrade beside it]
+    #[arg(long, value_name = "SIZE")]
+    pub disk_size: Option<Bytes>,
+    /// How qcow2 clusters are compressed
+    #[arg(long, value_name = "METHOD", default_value = "zlib")]
+    pub compression: CompressionMethod,
+    /// Leave out console=tty0 and the serial console
+    #[arg(long)]
+    pub no_default_kernel_args: bool,
+    /// Draws every UUID; 64 hexadecimal digits [default: from the image and the request]
+    #[arg(long, value_name = "HEX")]
+    pub seed: Option<Seed>,
+    /// Write no SHA256SUMS (the checksum of a raw disk has to read its holes as zeros)
+    #[arg(long)]
+    pub no_checksums: bool,
+    /// Show the disk that would be built, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How --dry-run shows it
+    #[arg(long, value_name = "FORMAT", default_value = "text", requires = "dry_run")]
+    pub format: Format,
+    /// Threads to use [default: one per processor]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<std::num::NonZeroUsize>,
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub progress: ProgressStyle,
+}
+
+#[derive(Args)]
+pub struct TestArgs {
+    /// A raw or qcow2 disk; it is not changed
+    pub disk: PathBuf,
+    /// [default: uefi-secure when the disk has shim, else uefi]
+    #[arg(long, value_name = "FIRMWARE")]
+    pub firmware: Option<FirmwareChoice>,
+    /// Succeed when the console shows this regular expression; may be given several times [default: a login prompt]
+    #[arg(long, value_name = "REGEX")]
+    pub expect: Vec<String>,
+    /// Give up after so many seconds [default: 120 with KVM, 300 in emulation]
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+    /// Write the verdict as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write the verdict as JSON; - for standard output
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Save a picture of the screen as PNG
+    #[arg(long, value_name = "FILE")]
+    pub screenshot: Option<PathBuf>,
+    /// Keep the console's log here
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Memory of the machine in MiB
+    #[arg(long, value_name = "MIB", default_value = "2048")]
+    pub memory: u32,
+    /// auto tries KVM and falls back to emulation when the guest stays silent
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub accel: AccelChoice,
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub progress: ProgressStyle,
+}
+
+#[derive(Args)]
+pub struct InspectArgs {
+    /// A raw or qcow2 disk
+    pub disk: PathBuf,
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum CompressionMethod {
+    None,
+    Zlib,
+    Zstd,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum FirmwareChoice {
+    Uefi,
+    UefiSecure,
+    Bios,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum AccelChoice {
+    Auto,
+    Kvm,
+    Tcg,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressStyle {
+    /// Bars on a terminal, plain lines otherwise
+    Auto,
+    /// Bars
+    Term,
+    /// A line for each step
+    Plain,
+    /// A line of JSON for each event
+    Json,
+    /// Nothing but errors
+    None,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

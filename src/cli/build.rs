@@ -1,0 +1,139 @@
+//! `bootwright build`.
+
+use std::path::Path;
+use std::thread;
+
+use anyhow::Context;
+
+use super::args::{BuildArgs, CompressionMethod, Format};
+use super::{Outcome, hint, print, progress, wrong};
+use crate::build::{self, Prepared};
+use crate::config::Config;
+use crate::layout::Layout;
+use crate::output::OutputType;
+use crate::qcow2::Compression;
+use crate::report::Report;
+use crate::request::Request;
+use crate::units::Bytes;
+
+pub fn run(args: &BuildArgs) -> anyhow::Result<Outcome> {
+    let request = request(args)?;
+    let progress = progress::of(args.progress);
+    if args.dry_run {
+        let scratch = std::env::temp_dir();
+        let prepared = build::prepare(&request, &scratch, &*progress)?;
+        progress.finish();
+        show_plan(&prepared, args.format)?;
+    } else {
+        let report = build::build(&request, &*progress)?;
+        progress.finish();
+        if !progress.is_silent() {
+            summary(&report, &request.output);
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// Everything that can be wrong with the words alone is found here, before anything is read or made.
+fn request(args: &BuildArgs) -> anyhow::Result<Request> {
+    let config = match &args.config {
+        Some(path) => Config::load(path).map_err(wrong)?,
+        None => Config::default(),
+    };
+    let mut types = args.types.clone();
+    types.sort();
+    types.dedup();
+    let threads = match args.threads {
+        Some(threads) => threads.get(),
+        None => thread::available_parallelism().map_or(1, usize::from),
+    };
+    Ok(Request {
+        image: args.image.parse().map_err(|error: crate::image_ref::ImageRefError| wrong(error))?,
+        types,
+        output: args.output.clone(),
+        root_filesystem: args.rootfs,
+        layout: args.layout.as_deref().map(Layout::named).transpose().map_err(wrong)?,
+        bootloader: args.bootloader,
+        target: args
+            .target_imgref
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(|error: crate::deploy::DeployError| wrong(error))?,
+        architecture: args.target_arch,
+        stateroot: args.stateroot.clone(),
+        kargs: args.kargs.clone(),
+        disk_size: args.disk_size,
+        compression: match args.compression {
+            CompressionMethod::None => Compression::None,
+            CompressionMethod::Zlib => Compression::Zlib,
+            CompressionMethod::Zstd => Compression::Zstd,
+        },
+        default_kernel_args: !args.no_default_kernel_args,
+        seed: args.seed,
+        customizations: config.customizations,
+        source_date_epoch: source_date_epoch()?,
+        checksums: !args.no_checksums,
+        threads,
+    })
+}
+
+fn source_date_epoch() -> anyhow::Result<Option<i64>> {
+    let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|text| !text.is_empty()) else { return Ok(None) };
+    let number = text
+        .to_string_lossy()
+        .parse()
+        .with_context(|| format!("SOURCE_DATE_EPOCH is `{}`, not a number of seconds", text.display()));
+    number.map(Some).map_err(wrong)
+}
+
+fn show_plan(prepared: &Prepared, format: Format) -> anyhow::Result<()> {
+    match format {
+        Format::Json => print(&prepared.report.json()),
+        Format::Text => {
+            hint::warnings(&prepared.report.warnings);
+            print(&plan_text(&prepared.report))
+        }
+    }
+}
+
+fn plan_text(report: &Report) -> String {
+    let mut text = format!(
+        "{} {}, kernel {}\ncommit {}\nboot loader: {} ({})\narguments: {}\n\n{:>3}  {:<12} {:>10} {:>10}  {}\n",
+        report.system.name,
+        report.image.version.as_deref().unwrap_or_default(),
+        report.system.kernel,
+        report.deployment.commit,
+        report.bootloader.loader,
+        report.bootloader.firmware,
+        report.deployment.kernel_arguments,
+        "#",
+        "label",
+        "start",
+        "size",
+        "type"
+    );
+    for partition in &report.disk.partitions {
+        text.push_str(&format!(
+            "{:>3}  {:<12} {:>10} {:>10}  {}\n",
+            partition.number,
+            partition.label,
+            Bytes(partition.at()).to_string(),
+            Bytes(partition.bytes()).to_string(),
+            partition.type_guid
+        ));
+    }
+    text + &format!("\ndisk of {}, layout {}, seed {}\n", Bytes(report.disk.bytes), report.disk.layout, report.seed)
+}
+
+fn summary(report: &Report, output: &Path) {
+    hint::warnings(&report.warnings);
+    eprintln!("{} {}: {}", report.system.name, report.system.kernel, report.bootloader.firmware);
+    for file in &report.outputs {
+        let virtual_size = match file.kind {
+            OutputType::Qcow2 => format!(", a disk of {}", Bytes(report.disk.bytes)),
+            OutputType::Raw => String::new(),
+        };
+        eprintln!("{}  {}{virtual_size}", output.join(&file.path).display(), Bytes(file.bytes));
+    }
+}

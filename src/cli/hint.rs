@@ -1,0 +1,115 @@
+//! Errors as a person reads them: one sentence, then what to do next.
+
+use std::error::Error;
+use std::io::{self, IsTerminal, stderr};
+
+use crate::build::BuildError;
+use crate::deploy::DeployError;
+use crate::image_ref::ImageRefError;
+use crate::os::OsError;
+use crate::output::OutputError;
+use crate::plan::PlanError;
+
+/// Prints an error with the causes that say more than it, and a hint where there is one.
+pub fn report(error: &anyhow::Error) {
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !said.contains(&cause) {
+            said.push_str(": ");
+            said.push_str(&cause);
+        }
+    }
+    eprintln!("{} {said}", paint("error:", "31;1"));
+    if let Some(hint) = error.chain().find_map(hint) {
+        eprintln!("{} {hint}", paint("hint:", "36;1"));
+    }
+}
+
+pub fn warnings(warnings: &[String]) {
+    for warning in warnings {
+        eprintln!("{} {warning}", paint("warning:", "33;1"));
+    }
+}
+
+fn paint(word: &str, color: &str) -> String {
+    if stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        format!("\x1b[{color}m{word}\x1b[0m")
+    } else {
+        word.to_owned()
+    }
+}
+
+/// What to do about one of the causes.
+fn hint(cause: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(error) = cause.downcast_ref::<ImageRefError>() {
+        return error.hint();
+    }
+    if let Some(error) = cause.downcast_ref::<BuildError>() {
+        return build_hint(error);
+    }
+    if let Some(error) = cause.downcast_ref::<io::Error>() {
+        return io_hint(error);
+    }
+    None
+}
+
+fn build_hint(error: &BuildError) -> Option<String> {
+    let text = match error {
+        BuildError::Plan(PlanError::DiskTooSmall { need, .. }) => format!("give at least `--disk-size {}M`", need.0.div_ceil(1 << 20)),
+        BuildError::RootFilesystem { .. } => "build with --rootfs ext4".to_owned(),
+        BuildError::Source(error) => return error.hint(),
+        BuildError::Deploy(error) => return deploy_hint(error),
+        BuildError::Os(error) => return os_hint(error),
+        BuildError::Output(OutputError::Io { source, .. }) => return io_hint(source),
+        BuildError::Layout(_) => "`bootwright layouts` lists the layouts; --layout FILE takes one of yours".to_owned(),
+        BuildError::Bootloader(_) => {
+            "install shim and GRUB for UEFI in the image (Debian: shim-signed grub-efi-amd64-signed; Fedora: shim grub2-efi)".to_owned()
+        }
+        _ => return None,
+    };
+    Some(text)
+}
+
+fn deploy_hint(error: &DeployError) -> Option<String> {
+    let text = match error {
+        DeployError::NoBootableLabel => {
+            "a bootable container says so itself: add `LABEL containers.bootc=1` to its Containerfile"
+        }
+        DeployError::Encapsulated => {
+            "an image built on top of it with a Containerfile, squashed (podman build --squash-all), is a plain one"
+        }
+        DeployError::KernelArgument { .. } => {
+            "arguments come from --karg, customizations.kernel.append, and the image's kargs.d"
+        }
+        DeployError::Title { .. } => "change PRETTY_NAME in the image's usr/lib/os-release",
+        DeployError::Target { .. } => "write --target-imgref host/name:tag",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn os_hint(error: &OsError) -> Option<String> {
+    let text = match error {
+        OsError::NoKernel => "put the kernel at usr/lib/modules/VERSION/vmlinuz",
+        OsError::SeveralKernels(_) => "remove all but one from the image",
+        OsError::NoInitramfs { .. } => "make one with dracut in the image, at usr/lib/modules/VERSION/initramfs.img",
+        OsError::Selinux { .. } => "an image with SELINUX=disabled in etc/selinux/config can be built",
+        OsError::TwoEtc => "move everything to one of the two",
+        OsError::SealedComposefs { .. } => "`enabled = yes` works without fs-verity",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn io_hint(error: &io::Error) -> Option<String> {
+    let text = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "a build needs room for the unpacked image twice: once while it is read, once for the outputs"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "choose a directory you may write to with --output"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
+}

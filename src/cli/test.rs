@@ -1,0 +1,104 @@
+//! `bootwright test`.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::args::{AccelChoice, FirmwareChoice, TestArgs};
+use super::progress::{self, Lines};
+use super::{Outcome, print, wrong};
+use crate::inspect;
+use crate::smoke::{self, Accel, Accelerator, Arch, Event, Firmware, Regex, Request, Verdict};
+
+pub fn run(args: &TestArgs) -> anyhow::Result<Outcome> {
+    let request = request(args)?;
+    smoke::stop_on_signals(request.stop.clone())?;
+    let lines = progress::lines(args.progress);
+    let verdict = smoke::run(&request, &mut |event| show(&lines, &event))?;
+    let name = args.disk.file_name().unwrap_or_default().to_string_lossy();
+    if let Some(path) = &args.junit {
+        save(path, &smoke::junit(&verdict, &name))?;
+    }
+    if let Some(path) = &args.json {
+        save(path, &smoke::json(&verdict))?;
+    }
+    tell(&verdict, &lines);
+    Ok(if verdict.passed { Outcome::Done } else { Outcome::Failed })
+}
+
+fn request(args: &TestArgs) -> anyhow::Result<Request> {
+    let firmware = match args.firmware {
+        Some(FirmwareChoice::Uefi) => Firmware::Uefi,
+        Some(FirmwareChoice::UefiSecure) => Firmware::UefiSecure,
+        Some(FirmwareChoice::Bios) => Firmware::Bios,
+        None if inspect::has_shim(&args.disk)? => Firmware::UefiSecure,
+        None => Firmware::Uefi,
+    };
+    let expect =
+        args.expect.iter().map(|text| Regex::new(text).with_context(|| format!("`{text}` is no regular expression")));
+    Ok(Request {
+        expect: expect.collect::<Result<_, _>>().map_err(wrong)?,
+        timeout: args.timeout.map(Duration::from_secs),
+        memory_mib: args.memory,
+        screenshot: args.screenshot.clone(),
+        log: args.log.clone(),
+        accel: match args.accel {
+            AccelChoice::Auto => Accel::Auto,
+            AccelChoice::Kvm => Accel::Kvm,
+            AccelChoice::Tcg => Accel::Tcg,
+        },
+        ..Request::new(&args.disk, Arch::X86_64, firmware)?
+    })
+}
+
+fn show(lines: &Lines, event: &Event<'_>) {
+    match event {
+        Event::Started { command } => lines.detail("started", command),
+        Event::Stage(stage) => lines.step("stage", &stage.to_string()),
+        Event::SerialLine(line) => lines.detail("console", line),
+        Event::KvmGivenUp { after, reason } => {
+            let (seconds, reason) = (after.as_secs(), reason.lines().next().unwrap_or_default());
+            lines.step(
+                "kvm-given-up",
+                &format!("KVM given up after {seconds} s ({reason}): starting again in emulation"),
+            );
+        }
+    }
+}
+
+fn save(path: &Path, text: &str) -> anyhow::Result<()> {
+    if path == Path::new("-") {
+        return print(text);
+    }
+    fs::write(path, text).with_context(|| format!("writing {} failed", path.display()))
+}
+
+fn tell(verdict: &Verdict, lines: &Lines) {
+    if lines.are_silent() && verdict.passed {
+        return;
+    }
+    for warning in &verdict.warnings {
+        eprintln!("warning: {warning}");
+    }
+    let word = if verdict.passed { "passed" } else { "FAILED" };
+    let with = match verdict.accelerator {
+        Accelerator::Kvm => "KVM",
+        Accelerator::Tcg => "emulation",
+    };
+    eprintln!("{word} after {:.0} s ({}, {with}): {}", verdict.seconds, verdict.firmware.name(), verdict.reason);
+    if verdict.passed {
+        return;
+    }
+    eprintln!("last stage reached: {}", verdict.stage);
+    for line in &verdict.last_lines {
+        eprintln!("  | {line}");
+    }
+    for cause in &verdict.usual_causes {
+        eprintln!("often: {cause}");
+    }
+    if let Some(log) = &verdict.log {
+        eprintln!("the whole console: {}", log.display());
+    }
+}

@@ -1,0 +1,39 @@
+//! bootwright: from a bootable container to a disk that boots, as plain data.
+//!
+//! ```text
+//! image_ref → source, layer → image, spool → ostree, deploy → customize → plan → disk → output
+//! ```
+//!
+//! `build` is the sentence that connects the rooms. Rooms marked as leaves (`ostree`, `composefs`, `ext4`, `fat`, `qcow2`)
+//! know nothing of the others. Only `cli` prints.
+
+pub mod bootloader;
+pub mod build;
+pub mod cli;
+pub mod composefs;
+pub mod config;
+pub mod customize;
+pub mod deploy;
+pub mod digest;
+pub mod disk;
+pub mod ext4;
+pub mod fat;
+pub mod image;
+pub mod image_ref;
+pub mod inspect;
+pub mod layer;
+pub mod layout;
+pub mod os;
+pub mod ostree;
+pub mod output;
+pub mod plan;
+pub mod progress;
+pub mod qcow2;
+pub mod report;
+pub mod request;
+pub mod seed;
+pub mod smoke;
+pub mod source;
+pub mod spool;
+pub mod tree;
+pub mod units;

@@ -1,0 +1,145 @@
+//! What was built from what: `manifest.json` beside the outputs. No path of the build host, no clock and no secret is in it.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::bootloader::Summary;
+use crate::deploy::{Imported, Sysroot, TargetImage};
+use crate::image::Image;
+use crate::os::Os;
+use crate::output::{OutputError, OutputType, Sha256Text, Staging};
+use crate::plan::DiskPlan;
+use crate::seed::Seed;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub bootwright: &'static str,
+    pub image: ImageFacts,
+    pub system: SystemFacts,
+    pub deployment: DeploymentFacts,
+    pub bootloader: Summary,
+    /// Draws every UUID of the disk; `--seed` repeats it.
+    pub seed: String,
+    pub disk: DiskPlan,
+    pub outputs: Vec<Output>,
+    pub warnings: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ImageFacts {
+    pub manifest_digest: String,
+    pub target: String,
+    pub architecture: String,
+    pub created: Option<String>,
+    pub version: Option<String>,
+    pub layers: Vec<LayerFacts>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct LayerFacts {
+    pub digest: String,
+    pub diff_id: String,
+    pub compressed: u64,
+    pub uncompressed: u64,
+    pub commit: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct SystemFacts {
+    pub name: String,
+    pub kernel: String,
+    pub update_client: Option<&'static str>,
+    pub grows_at_first_boot: bool,
+    pub composefs: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct DeploymentFacts {
+    pub stateroot: String,
+    pub commit: String,
+    pub boot_checksum: String,
+    pub kernel_arguments: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Output {
+    #[serde(rename = "type")]
+    pub kind: OutputType,
+    pub path: String,
+    pub bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Sha256Text>,
+}
+
+impl Report {
+    #[expect(clippy::too_many_arguments, reason = "a report is the one place where everything that was decided meets")]
+    pub fn new(
+        image: &Image,
+        os: &Os,
+        sysroot: &Sysroot,
+        imported: &Imported,
+        plan: &DiskPlan,
+        target: &TargetImage,
+        bootloader: Summary,
+        seed: &Seed,
+    ) -> Report {
+        let layers = image.layers.iter().zip(&imported.layers).map(|(layer, (_, commit))| LayerFacts {
+            digest: layer.digest.to_string(),
+            diff_id: layer.diff_id.to_string(),
+            compressed: layer.compressed,
+            uncompressed: layer.uncompressed,
+            commit: commit.to_string(),
+        });
+        let version = image.labels.get("org.opencontainers.image.version").or_else(|| image.labels.get("version"));
+        Report {
+            bootwright: env!("CARGO_PKG_VERSION"),
+            image: ImageFacts {
+                manifest_digest: image.manifest_digest.to_string(),
+                target: target.as_str().to_owned(),
+                architecture: image.architecture.clone(),
+                created: image.created.clone(),
+                version: version.cloned(),
+                layers: layers.collect(),
+            },
+            system: SystemFacts {
+                name: os.release.pretty_name.clone(),
+                kernel: os.kernel.version.clone(),
+                update_client: os.update_client,
+                grows_at_first_boot: os.has_repart,
+                composefs: os.wants_composefs(),
+            },
+            deployment: DeploymentFacts {
+                stateroot: sysroot.stateroot.clone(),
+                commit: imported.commit.to_string(),
+                boot_checksum: sysroot.boot_checksum.clone(),
+                kernel_arguments: sysroot.entry.options.clone(),
+            },
+            bootloader,
+            seed: seed.to_string(),
+            disk: plan.clone(),
+            outputs: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    pub fn json(&self) -> String {
+        // OK to expect: the report holds strings and numbers only.
+        serde_json::to_string_pretty(self).expect("a report is JSON") + "\n"
+    }
+
+    /// Adds `manifest.json`, and SHA256SUMS where checksums were made, to the files of a build.
+    pub fn write(&self, staging: &mut Staging) -> Result<(), OutputError> {
+        let mut add = |name: &str, text: &str| {
+            let (mut file, path) = staging.create(name)?;
+            file.write_all(text.as_bytes()).map_err(OutputError::io("writing", &path))
+        };
+        add("manifest.json", &self.json())?;
+        let sums: String = self
+            .outputs
+            .iter()
+            .filter_map(|output| Some(format!("{}  {}\n", output.sha256.as_ref()?, output.path)))
+            .collect();
+        if sums.is_empty() { Ok(()) } else { add("SHA256SUMS", &sums) }
+    }
+}

@@ -1,0 +1,47 @@
+//! What was asked: the command line and the configuration file, merged. Shape is checked where the words are read; no I/O here.
+
+use std::path::PathBuf;
+
+use crate::config::Customizations;
+use crate::deploy::TargetImage;
+use crate::image_ref::ImageRef;
+use crate::layout::Layout;
+use crate::os::{Architecture, RootFilesystem};
+use crate::output::OutputType;
+use crate::qcow2::Compression;
+use crate::seed::Seed;
+use crate::units::Bytes;
+
+/// The boot loader that the user wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum BootloaderChoice {
+    /// By what the image contains.
+    #[default]
+    Auto,
+    Grub,
+}
+
+/// One build. `None` means that the image or the architecture decides.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub image: ImageRef,
+    pub types: Vec<OutputType>,
+    pub output: PathBuf,
+    pub root_filesystem: Option<RootFilesystem>,
+    pub layout: Option<Layout>,
+    pub bootloader: BootloaderChoice,
+    pub target: Option<TargetImage>,
+    pub architecture: Option<Architecture>,
+    pub stateroot: Option<String>,
+    pub kargs: Vec<String>,
+    pub disk_size: Option<Bytes>,
+    pub compression: Compression,
+    pub default_kernel_args: bool,
+    pub seed: Option<Seed>,
+    pub customizations: Customizations,
+    /// SOURCE_DATE_EPOCH, when it is set.
+    pub source_date_epoch: Option<i64>,
+    /// Whether SHA256SUMS is written.
+    pub checksums: bool,
+    pub threads: usize,
+}
