@@ -1,5 +1,6 @@
 //! One build, from the request to finished files. Each verb opens one room.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::bootloader::{Grub, GrubBoot, Summary};
@@ -14,7 +15,7 @@ use crate::output::{self, Staging};
 use crate::plan::{DiskPlan, Identity, Sizes};
 use crate::progress::{Event, Progress, Task};
 use crate::report::{Output, Report};
-use crate::request::Request;
+use crate::request::{BootloaderChoice, Request};
 use crate::seed::Seed;
 use crate::source;
 use crate::tree::{Files, Stat, Tree};
@@ -103,7 +104,7 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
     let checkout = CommitTree::checkout(&image, &imported, time)?;
     let os =
         Os::inspect(&Files { tree: &checkout.tree, root: checkout.deployment, spool: &image.spool }, architecture)?;
-    let grub = choose_bootloader(&os)?;
+    let grub = choose_bootloader(request.bootloader, &os)?;
     choose_root_filesystem(request, &os)?;
     let layout = match &request.layout {
         Some(layout) => layout.clone(),
@@ -132,7 +133,7 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
         &seed,
         time,
     )?;
-    let (esp, bootloader) = install_bootloader(&grub, &image, &os, &mut sysroot, &seed, time)?;
+    let (esp, bootloader) = install_bootloader(grub.as_ref(), &image, &os, &mut sysroot, &seed, time)?;
 
     let kernel_bytes = os.kernel.boot_bytes(&sysroot.root);
     let placement = Placement::new(&image.objects);
@@ -155,6 +156,7 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
             .chain(target_warning),
     );
     progress.report(&Event::End { task: Task::Deploy });
+    report.warnings.iter().for_each(|warning| progress.report(&Event::Warning(warning)));
     Ok(Prepared { plan, report, image, filesystems, seed, time })
 }
 
@@ -189,11 +191,14 @@ fn lay_out(
     Ok(deploy::sysroot(image, os, imported, checkout, &options)?)
 }
 
-/// The image's `bootloader` key names GRUB, or nothing.
-fn choose_bootloader(os: &Os) -> Result<Grub<'_>, BuildError> {
-    match os.install.bootloader.as_deref() {
-        None | Some("grub" | "grub-cc") => Ok(Grub::choose(&os.efi_binaries, os.architecture)?),
-        Some(other) => Err(BuildError::ImageBootloader(other.to_owned())),
+/// GRUB, unless the user wants none or the image asks for something else; the user's word wins over the image's.
+fn choose_bootloader(choice: BootloaderChoice, os: &Os) -> Result<Option<Grub<'_>>, BuildError> {
+    match (choice, os.install.bootloader.as_deref()) {
+        (BootloaderChoice::None, _) | (BootloaderChoice::Auto, Some("none")) => Ok(None),
+        (BootloaderChoice::Grub, _) | (BootloaderChoice::Auto, None | Some("grub" | "grub-cc")) => {
+            Ok(Some(Grub::choose(&os.efi_binaries, os.architecture)?))
+        }
+        (BootloaderChoice::Auto, Some(other)) => Err(BuildError::ImageBootloader(other.to_owned())),
     }
 }
 
@@ -205,13 +210,14 @@ fn choose_root_filesystem(request: &Request, os: &Os) -> Result<(), BuildError> 
 }
 
 fn install_bootloader(
-    grub: &Grub<'_>,
+    grub: Option<&Grub<'_>>,
     image: &Image,
     os: &Os,
     sysroot: &mut Sysroot,
     seed: &Seed,
     time: i64,
-) -> Result<(std::collections::BTreeMap<String, Vec<u8>>, Summary), BuildError> {
+) -> Result<(BTreeMap<String, Vec<u8>>, Summary), BuildError> {
+    let Some(grub) = grub else { return Ok((BTreeMap::new(), Summary::none())) };
     let boot = GrubBoot {
         boot_uuid: Identity::from_seed(seed).boot.to_string(),
         kernel: &os.kernel.version,

@@ -15,10 +15,12 @@ use crate::units::Bytes;
 /// The boot loader that the user wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum BootloaderChoice {
-    /// By what the image contains.
+    /// By what the image contains
     #[default]
     Auto,
     Grub,
+    /// Something else brings a boot loader
+    None,
 }
 
 /// One build. `None` means that the image or the architecture decides.

@@ -44,3 +44,16 @@ pub struct Summary {
     pub firmware: String,
     pub reason: String,
 }
+
+impl Summary {
+    /// Of a disk without a boot loader.
+    pub fn none() -> Summary {
+        let reason = "no boot loader was asked for".to_owned();
+        Summary {
+            loader: "none".to_owned(),
+            firmware: "does not boot by itself".to_owned(),
+            reason,
+            ..Summary::default()
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::hint;
 use super::progress::Display;
 use crate::progress::{Event, Progress, Task};
 
@@ -50,7 +51,7 @@ impl Progress for Bars {
                     bar.finish_and_clear();
                 }
             }
-            Event::Warning(text) => self.all.suspend(|| eprintln!("warning: {text}")),
+            Event::Warning(text) => self.all.suspend(|| hint::warning(text)),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::thread;
 use anyhow::Context;
 
 use super::args::{BuildArgs, CompressionMethod, Format};
-use super::{Outcome, hint, print, progress, wrong};
+use super::{Outcome, print, progress, wrong};
 use crate::build::{self, Prepared};
 use crate::config::Config;
 use crate::layout::Layout;
@@ -90,10 +90,7 @@ fn source_date_epoch() -> anyhow::Result<Option<i64>> {
 fn show_plan(prepared: &Prepared, format: Format) -> anyhow::Result<()> {
     match format {
         Format::Json => print(&prepared.report.json()),
-        Format::Text => {
-            hint::warnings(&prepared.report.warnings);
-            print(&plan_text(&prepared.report))
-        }
+        Format::Text => print(&plan_text(&prepared.report)),
     }
 }
 
@@ -127,7 +124,6 @@ fn plan_text(report: &Report) -> String {
 }
 
 fn summary(report: &Report, output: &Path) {
-    hint::warnings(&report.warnings);
     eprintln!("{} {}: {}", report.system.name, report.system.kernel, report.bootloader.firmware);
     for file in &report.outputs {
         let virtual_size = match file.kind {

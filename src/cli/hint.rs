@@ -25,10 +25,8 @@ pub fn report(error: &anyhow::Error) {
     }
 }
 
-pub fn warnings(warnings: &[String]) {
-    for warning in warnings {
-        eprintln!("{} {warning}", paint("warning:", "33;1"));
-    }
+pub fn warning(text: &str) {
+    eprintln!("{} {text}", paint("warning:", "33;1"));
 }
 
 fn paint(word: &str, color: &str) -> String {

@@ -59,7 +59,7 @@ impl std::fmt::Display for WrongRequest {
 
 impl std::error::Error for WrongRequest {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
+        Some(self.0.as_ref())
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::args::ProgressStyle;
 use super::bars::Bars;
+use super::hint;
 use crate::progress::{Event, Progress, Task};
 use crate::units::Bytes;
 
@@ -68,7 +69,7 @@ impl Progress for Plain {
                     eprintln!("{label}: done in {:.1} s{size}", since.elapsed().as_secs_f64());
                 }
             }
-            Event::Warning(text) => eprintln!("warning: {text}"),
+            Event::Warning(text) => hint::warning(text),
         }
     }
 }

@@ -56,7 +56,7 @@ const SIGNS: [(Stage, &[&str]); 6] = [
 /// Lines with these words show nothing: they contain a sign, but another program says it.
 const DECEPTIVE: [(Stage, &[&str]); 2] = [
     (Stage::Systemd, &["GRUB", "(Initramfs)!", "dracut", "initrd"]),
-    (Stage::Loader, &["UEFI PXE", "UEFI HTTP", "Internal Shell"]),
+    (Stage::Loader, &["EFI Internal Shell", "UEFI PXE", "UEFI HTTP", "Internal Shell"]),
 ];
 
 impl Stage {
@@ -119,6 +119,7 @@ mod tests {
             ("BdsDxe: loading Boot0001 \"UEFI Misc Device\" from PciRoot(0x0)/Pci(0x3,0x0)", None),
             ("BdsDxe: starting Boot0001 \"UEFI Misc Device\" from PciRoot(0x0)/Pci(0x3,0x0)", Some(Stage::Loader)),
             ("BdsDxe: starting Boot0002 \"UEFI PXEv4 (MAC:525400123456)\" from PciRoot(0x0)", None),
+            ("BdsDxe: starting Boot0002 \"EFI Internal Shell\" from Fv(7CB8BDC9-F8EB-4F34-AAEA-3EE4AF6516A1)", None),
             ("Welcome to GRUB!", Some(Stage::Loader)),
             ("EFI stub: Loaded initrd from LINUX_EFI_INITRD_MEDIA_GUID device path", Some(Stage::Kernel)),
             ("[    0.000000] Linux version 6.12.57+deb13-amd64 (debian-kernel@lists.debian.org)", Some(Stage::Kernel)),
