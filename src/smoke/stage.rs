@@ -56,7 +56,7 @@ const SIGNS: [(Stage, &[&str]); 6] = [
 /// Lines with these words show nothing: they contain a sign, but another program says it.
 const DECEPTIVE: [(Stage, &[&str]); 2] = [
     (Stage::Systemd, &["GRUB", "(Initramfs)!", "dracut", "initrd"]),
-    (Stage::Loader, &["EFI Internal Shell", "UEFI PXE", "UEFI HTTP", "Internal Shell"]),
+    (Stage::Loader, &["UEFI PXE", "UEFI HTTP", "Internal Shell"]),
 ];
 
 impl Stage {

@@ -70,7 +70,9 @@ impl Transcript {
             }
         }
         let partial = std::mem::take(&mut self.partial);
-        self.judge(&partial, events);
+        // Half a line may lack the word that would tell it apart; only a login prompt shows its stage without an end.
+        self.advance(Stage::of(&partial).filter(|stage| *stage == Stage::Login), events);
+        self.judge(&partial);
         self.partial = partial;
     }
 
@@ -80,7 +82,8 @@ impl Transcript {
         if line.trim().is_empty() {
             return;
         }
-        self.judge(&line, events);
+        self.advance(Stage::of(&line), events);
+        self.judge(&line);
         events(Event::SerialLine(&line));
         self.last.push_back(line);
         if self.last.len() > LAST_LINES {
@@ -88,11 +91,14 @@ impl Transcript {
         }
     }
 
-    fn judge(&mut self, line: &str, events: &mut dyn FnMut(Event<'_>)) {
-        if let Some(stage) = Stage::of(line).filter(|stage| *stage > self.stage) {
+    fn advance(&mut self, reached: Option<Stage>, events: &mut dyn FnMut(Event<'_>)) {
+        if let Some(stage) = reached.filter(|stage| *stage > self.stage) {
             self.stage = stage;
             events(Event::Stage(stage));
         }
+    }
+
+    fn judge(&mut self, line: &str) {
         if self.finding.is_some() {
             return;
         }
