@@ -155,6 +155,7 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
             .chain(customized)
             .chain(target_warning),
     );
+    report.warnings.extend(plan.upgrade_warning());
     progress.report(&Event::End { task: Task::Deploy });
     report.warnings.iter().for_each(|warning| progress.report(&Event::Warning(warning)));
     Ok(Prepared { plan, report, image, filesystems, seed, time })

@@ -115,6 +115,8 @@ pub enum Content {
 pub struct Filesystem {
     pub uuid: Uuid,
     pub label: String,
+    /// Bytes that the tree takes.
+    pub used: u64,
     /// Bytes free when the tree is in.
     pub free: u64,
     #[serde(skip)]
@@ -144,8 +146,15 @@ impl DiskPlan {
         Ok(DiskPlan { layout: layout.name.clone(), bytes: at + FOOTER, disk_guid: identity.disk, partitions })
     }
 
-    pub fn partition(&self, wanted: impl Fn(&Content) -> bool) -> Option<&PlannedPartition> {
-        self.partitions.iter().find(|partition| wanted(&partition.content))
+    /// Says so when the root filesystem is too small for a second system beside the first.
+    pub fn upgrade_warning(&self) -> Option<String> {
+        let root = self.partitions.iter().find_map(|partition| match &partition.content {
+            Content::Root(filesystem) => Some(filesystem),
+            _ => None,
+        })?;
+        let kept_by_ostree = root.geometry.size_bytes() * 3 / 100;
+        let (free, need) = (Bytes(root.free), Bytes(root.used + kept_by_ostree));
+        (free < need).then(|| format!("{free} of the root filesystem stay free, and a full upgrade may need {need}"))
     }
 }
 
@@ -171,7 +180,7 @@ fn decide(partition: &Partition, identity: &Identity, sizes: &Sizes, at: u64) ->
 impl Filesystem {
     fn new(uuid: Uuid, label: String, geometry: Geometry, usage: &Usage) -> Filesystem {
         let free = geometry.size_bytes().saturating_sub(geometry.blocks_needed(usage) * ext4::BLOCK_SIZE);
-        Filesystem { uuid, label, free, geometry }
+        Filesystem { uuid, label, used: usage.blocks() * ext4::BLOCK_SIZE, free, geometry }
     }
 }
 

@@ -27,6 +27,8 @@ pub enum OutputError {
     Spool(crate::spool::SpoolError),
     #[error("writing the qcow2 image failed: {0}")]
     Qcow2(#[from] crate::qcow2::Error),
+    #[error("another build is writing to {}", path.display())]
+    Busy { path: PathBuf },
     #[error("{} is a directory, and the build would put a file of that name there", path.display())]
     IsDirectory { path: PathBuf },
 }

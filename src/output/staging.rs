@@ -3,7 +3,7 @@
 //! Each is written under a temporary name in its final directory; `commit` renames them all. A build that fails removes what it
 //! wrote, and one that was killed leaves only temporary names, which the next build removes.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::OutputError;
@@ -16,6 +16,8 @@ const DIRECTORIES: [&str; 3] = ["", "qcow2", "image"];
 
 pub struct Staging {
     directory: PathBuf,
+    /// Locked as long as this build lasts: a second one would write the same temporary files.
+    _lock: File,
     files: Vec<Staged>,
     made_directories: Vec<PathBuf>,
     committed: bool,
@@ -29,15 +31,11 @@ struct Staged {
 impl Staging {
     /// Makes the output directory where it is missing.
     pub fn new(directory: &Path) -> Result<Staging, OutputError> {
-        let mut staging = Staging {
-            directory: directory.to_owned(),
-            files: Vec::new(),
-            made_directories: Vec::new(),
-            committed: false,
-        };
-        staging.make_directories(directory)?;
+        let mut made_directories = Vec::new();
+        let locked = make_directories(directory, &mut made_directories).and_then(|()| lock(directory));
+        let _lock = locked.inspect_err(|_| remove_directories(&made_directories))?;
         remove_leftovers(directory);
-        Ok(staging)
+        Ok(Staging { directory: directory.to_owned(), _lock, files: Vec::new(), made_directories, committed: false })
     }
 
     /// Opens a file that will be called `name` (relative to the output directory) once everything is done.
@@ -47,7 +45,7 @@ impl Staging {
             return Err(OutputError::IsDirectory { path });
         }
         let parent = path.parent().unwrap_or(&self.directory).to_owned();
-        self.make_directories(&parent)?;
+        make_directories(&parent, &mut self.made_directories)?;
         let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let temporary = parent.join(format!("{PREFIX}{file_name}"));
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(true).to_owned();
@@ -65,18 +63,33 @@ impl Staging {
         self.committed = true;
         Ok(self.files.iter().map(|file| file.path.clone()).collect())
     }
+}
 
-    fn make_directories(&mut self, path: &Path) -> Result<(), OutputError> {
-        let missing: Vec<_> =
-            path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
-        for directory in missing.into_iter().rev() {
-            match fs::create_dir(directory) {
-                Ok(()) => self.made_directories.push(directory.to_owned()),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(OutputError::io("creating the directory", directory)(error)),
-            }
+/// Makes a directory and its parents; `made` learns which ones were missing.
+fn make_directories(path: &Path, made: &mut Vec<PathBuf>) -> Result<(), OutputError> {
+    let missing: Vec<_> = path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+    for directory in missing.into_iter().rev() {
+        match fs::create_dir(directory) {
+            Ok(()) => made.push(directory.to_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(OutputError::io("creating the directory", directory)(error)),
         }
-        Ok(())
+    }
+    Ok(())
+}
+
+fn remove_directories(made: &[PathBuf]) {
+    for directory in made.iter().rev() {
+        let _ = fs::remove_dir(directory); // only goes when it is empty
+    }
+}
+
+fn lock(directory: &Path) -> Result<File, OutputError> {
+    let file = File::open(directory).map_err(OutputError::io("opening the directory", directory))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OutputError::Busy { path: directory.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(OutputError::io("locking the directory", directory)(error)),
     }
 }
 
@@ -89,9 +102,7 @@ impl Drop for Staging {
         for file in &self.files {
             let _ = fs::remove_file(&file.temporary); // nothing more can be done about a file that cannot be removed
         }
-        for directory in self.made_directories.iter().rev() {
-            let _ = fs::remove_dir(directory); // only goes when it is empty
-        }
+        remove_directories(&self.made_directories);
     }
 }
 
@@ -128,10 +139,18 @@ mod tests {
     #[test]
     fn what_a_killed_build_left_is_removed_by_the_next() {
         let out = tempfile::tempdir().unwrap();
-        let mut staging = Staging::new(out.path()).unwrap();
-        staging.create("image/disk.raw").unwrap();
-        std::mem::forget(staging);
+        fs::create_dir(out.path().join("image")).unwrap();
+        fs::write(out.path().join(format!("image/{PREFIX}disk.raw")), "half").unwrap();
         Staging::new(out.path()).unwrap();
         assert_eq!(fs::read_dir(out.path().join("image")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn two_builds_do_not_write_to_one_directory_at_once() {
+        let out = tempfile::tempdir().unwrap();
+        let first = Staging::new(out.path()).unwrap();
+        assert!(matches!(Staging::new(out.path()), Err(OutputError::Busy { .. })));
+        drop(first);
+        assert!(Staging::new(out.path()).is_ok());
     }
 }

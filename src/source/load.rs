@@ -140,7 +140,7 @@ impl Crew<'_> {
 
     fn layer(&self, index: usize) -> Result<Finished> {
         let Announced { digest, size } = self.jobs[index].expected.blob;
-        let label = digest.short();
+        let label = format!("layer {} of {} ({})", index + 1, self.jobs.len(), digest.short());
         let task = Task::Layer(index);
         self.progress.report(&Event::Begin { task, label: &label, total: Some(size) });
         let result = self.read(index, digest);
