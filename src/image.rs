@@ -1,6 +1,6 @@
 //! A container image as it was read: what its documents say, its layers as trees, and the objects in them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 
 use crate::digest::Digest;
 use crate::ostree::{Checksum, Directory, Xattrs};
@@ -86,7 +86,7 @@ impl Objects {
 
     /// Drops what is in none of the trees.
     pub fn keep_only<'a>(&mut self, trees: impl IntoIterator<Item = &'a Directory>) {
-        let mut wanted = BTreeSet::new();
+        let mut wanted = HashSet::new(); // looked up only, so its order does not show
         trees.into_iter().for_each(|tree| collect(tree, &mut wanted));
         self.0.retain(|checksum, _| wanted.contains(checksum));
     }
@@ -121,7 +121,7 @@ impl Objects {
     }
 }
 
-fn collect(tree: &Directory, wanted: &mut BTreeSet<Checksum>) {
+fn collect(tree: &Directory, wanted: &mut HashSet<Checksum>) {
     wanted.extend(tree.files.values());
     tree.dirs.values().for_each(|below| collect(below, wanted));
 }

@@ -106,7 +106,7 @@ impl Report {
                 name: os.release.pretty_name.clone(),
                 kernel: os.kernel.version.clone(),
                 update_client: os.update_client,
-                grows_at_first_boot: os.has_repart,
+                grows_at_first_boot: os.has_growers,
                 composefs: os.wants_composefs(),
             },
             deployment: DeploymentFacts {

@@ -1,16 +1,21 @@
-//! The one place where file contents wait between the layer and the disk: an unnamed file that only grows.
+//! The one place where file contents wait between the layer and the disk: unnamed files, one behind the other.
 //!
 //! Every content begins at a multiple of 4096 and the rest of its last block is zero, so that a filesystem with blocks of
-//! 4096 bytes can take it over as it is. What the contents are is not known here. The file is gone with the process.
+//! 4096 bytes can take it over as it is. What the contents are is not known here. The files are gone with the process; one
+//! that nobody reads any more can go before.
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 /// Contents begin at multiples of this.
 pub const BLOCK: u64 = 4096;
+/// Offsets from one multiple of this to the next are in one file. Cutting a file short costs nothing, whereas making a hole
+/// in it would first write out what is dirty (ext4 before Linux 6.14, XFS and btrfs still).
+const FILE: u64 = 256 << 20;
 /// A writer takes this much at a time, so that what it writes lies together although others write beside it.
 const SEGMENT: u64 = 4 << 20;
 /// Small contents are collected to writes of this size: below 64 KiB a write costs several times as much per byte.
@@ -38,22 +43,26 @@ pub enum SpoolError {
     Read { dir: PathBuf, at: u64, len: u64, source: io::Error },
 }
 
-/// The file. Shared by threads, each with a writer of its own.
+/// The files. Shared by threads, each with a writer of its own.
 #[derive(Debug)]
 pub struct Spool {
-    file: File,
     dir: PathBuf,
-    next: AtomicU64,
+    room: RwLock<Room>,
+}
+
+#[derive(Debug)]
+struct Room {
+    /// Each of length [`FILE`], holes included.
+    files: Vec<File>,
+    /// Everything before it is given out.
+    next: u64,
 }
 
 impl Spool {
-    /// An empty spool; its file has no name in `dir`.
+    /// An empty spool; its files have no names in `dir`.
     pub fn new_in(dir: &Path) -> Result<Self, SpoolError> {
-        let dir = dir.to_owned();
-        match tempfile::tempfile_in(&dir) {
-            Ok(file) => Ok(Self { file, dir, next: AtomicU64::new(0) }),
-            Err(source) => Err(SpoolError::Create { dir, source }),
-        }
+        let files = vec![file(dir)?];
+        Ok(Self { dir: dir.to_owned(), room: RwLock::new(Room { files, next: 0 }) })
     }
 
     /// A writer for one thread.
@@ -62,9 +71,16 @@ impl Spool {
     }
 
     /// Fills `buf` with what stands at `at`. All writers must be finished, and `buf` must end inside a content's last block.
-    pub fn read_at(&self, at: u64, buf: &mut [u8]) -> Result<(), SpoolError> {
+    pub fn read_at(&self, at: u64, mut buf: &mut [u8]) -> Result<(), SpoolError> {
         let len = buf.len() as u64; // usize has at most 64 bits
-        self.file.read_exact_at(buf, at).map_err(|source| SpoolError::Read { dir: self.dir.clone(), at, len, source })
+        let room = self.room.read().unwrap_or_else(PoisonError::into_inner);
+        for (file, range) in parts(at, len) {
+            let (here, rest) = buf.split_at_mut((range.end - range.start) as usize); // at most `len`
+            let read = room.files[file].read_exact_at(here, range.start);
+            read.map_err(|source| SpoolError::Read { dir: self.dir.clone(), at, len, source })?;
+            buf = rest;
+        }
+        Ok(())
     }
 
     /// One content as a whole.
@@ -79,34 +95,66 @@ impl Spool {
         Reader { spool: self, at: content.at, end: content.at + content.len }
     }
 
-    /// How far the file reaches, holes included.
-    pub fn len(&self) -> u64 {
-        self.next.load(Ordering::Relaxed)
+    /// How many files there are.
+    pub fn files(&self) -> usize {
+        self.room.read().unwrap_or_else(PoisonError::into_inner).files.len()
     }
 
-    /// Whether nothing was ever written.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// In which files `len` bytes from `at` on are.
+    pub fn files_of(at: u64, len: u64) -> impl Iterator<Item = usize> {
+        parts(at, len).map(|(file, _)| file)
     }
 
-    /// Makes the file as long as what was given out: a content may end in a hole. Called after the last writer.
-    pub fn seal(&self) -> Result<(), SpoolError> {
-        self.file.set_len(self.len()).map_err(|source| self.refused(self.len(), 0, source))
+    /// Gives back the room of a file that nobody will read again: reading from it is an error from now on.
+    pub fn release(&self, file: usize) -> Result<(), SpoolError> {
+        let room = self.room.read().unwrap_or_else(PoisonError::into_inner);
+        room.files[file].set_len(0).map_err(|source| self.refused(0, 0, source))
     }
 
     /// The only place where room is given out.
     fn take(&self, len: u64) -> Result<u64, SpoolError> {
-        let grown = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| next.checked_add(len));
-        grown.map_err(|at| self.refused(at, len, io::ErrorKind::FileTooLarge.into()))
+        let mut room = self.room.write().unwrap_or_else(PoisonError::into_inner);
+        let at = room.next;
+        let end = at.checked_add(len).filter(|end| *end <= i64::MAX.unsigned_abs());
+        room.next = end.ok_or_else(|| self.refused(at, len, io::ErrorKind::FileTooLarge.into()))?;
+        while (room.files.len() as u64) * FILE < room.next {
+            room.files.push(file(&self.dir)?);
+        }
+        Ok(at)
     }
 
-    fn write_at(&self, at: u64, bytes: &[u8]) -> Result<(), SpoolError> {
-        self.file.write_all_at(bytes, at).map_err(|source| self.refused(at, bytes.len() as u64, source))
+    fn write_at(&self, at: u64, mut bytes: &[u8]) -> Result<(), SpoolError> {
+        let len = bytes.len() as u64; // usize has at most 64 bits
+        let room = self.room.read().unwrap_or_else(PoisonError::into_inner);
+        for (file, range) in parts(at, len) {
+            let (here, rest) = bytes.split_at((range.end - range.start) as usize); // at most `len`
+            room.files[file].write_all_at(here, range.start).map_err(|source| self.refused(at, len, source))?;
+            bytes = rest;
+        }
+        Ok(())
     }
 
     fn refused(&self, at: u64, len: u64, source: io::Error) -> SpoolError {
         SpoolError::Write { dir: self.dir.clone(), at, len, source }
     }
+}
+
+/// A new file, as long as it may get: a content may end in a hole.
+fn file(dir: &Path) -> Result<File, SpoolError> {
+    let made = tempfile::tempfile_in(dir).and_then(|file| file.set_len(FILE).map(|()| file));
+    made.map_err(|source| SpoolError::Create { dir: dir.to_owned(), source })
+}
+
+/// `len` bytes from `at` on, cut at the ends of files: which file, and which of its bytes.
+fn parts(at: u64, len: u64) -> impl Iterator<Item = (usize, Range<u64>)> {
+    let (mut at, end) = (at, at + len);
+    std::iter::from_fn(move || {
+        let (file, begin) = (at / FILE, at % FILE);
+        let len = (FILE - begin).min(end - at);
+        at += len;
+        // OK to cast: each file is open, there are not that many.
+        (len > 0).then_some((file as usize, begin..begin + len))
+    })
 }
 
 /// Writes contents one after the other. Must be finished by `flush`.
@@ -219,9 +267,9 @@ impl Read for Reader<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
         let len = left.min(buf.len());
-        let read = self.spool.file.read_at(&mut buf[..len], self.at)?;
-        self.at += read as u64; // usize has at most 64 bits
-        Ok(read)
+        self.spool.read_at(self.at, &mut buf[..len]).map_err(io::Error::other)?;
+        self.at += len as u64; // usize has at most 64 bits
+        Ok(len)
     }
 }
 
@@ -253,7 +301,6 @@ mod tests {
                 .collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
-        spool.seal().unwrap();
         for (thread, contents) in (0_u8..).zip(&written) {
             for (content, len) in contents.iter().zip(sizes) {
                 assert_eq!((content.at % BLOCK, read(&spool, *content)), (0, vec![thread + 1; len]));
@@ -265,6 +312,22 @@ mod tests {
     }
 
     #[test]
+    fn a_content_larger_than_a_file_of_the_spool_comes_back_whole() {
+        let spool = Spool::new_in(&std::env::temp_dir()).unwrap();
+        let mut writer = spool.writer();
+        writer.append(b"before").unwrap();
+        let mut stream = writer.stream(FILE + 10).unwrap();
+        stream.hole(FILE - 10).unwrap();
+        stream.write(b"twenty bytes at the cut"[..20].into()).unwrap();
+        let content = stream.finish().unwrap();
+        writer.flush().unwrap();
+        let mut end = [0; 20];
+        spool.read_at(content.at + FILE - 10, &mut end).unwrap();
+        assert_eq!((&end, spool.files()), (b"twenty bytes at the ", 2));
+        assert_eq!(Spool::files_of(content.at, content.len).collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[test]
     fn a_hole_reads_as_zeros_even_at_the_end_of_the_spool() {
         let spool = Spool::new_in(&std::env::temp_dir()).unwrap();
         let mut writer = spool.writer();
@@ -273,7 +336,6 @@ mod tests {
         stream.hole((9 << 20) - 5).unwrap();
         let content = stream.finish().unwrap();
         writer.flush().unwrap();
-        spool.seal().unwrap();
         let bytes = read(&spool, content);
         assert_eq!((bytes.len(), &bytes[..6]), (9 << 20, &b"begin\0"[..]));
         assert!(bytes[5..].iter().all(|&byte| byte == 0));

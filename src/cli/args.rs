@@ -53,7 +53,7 @@ pub struct BuildArgs {
     pub layout: Option<String>,
     #[arg(long, value_name = "LOADER", default_value = "auto")]
     pub bootloader: BootloaderChoice,
-    /// Where the installed machine upgrades from [default: the reference the image was stored under]
+    /// Where the installed machine upgrades from [default: the image's stored reference]
     #[arg(long, value_name = "REF")]
     pub target_imgref: Option<String>,
     /// Picks the platform of a multi-architecture image: amd64, arm64, …
@@ -65,7 +65,7 @@ pub struct BuildArgs {
     /// A kernel argument to add; may be given several times
     #[arg(long = "karg", value_name = "ARG", allow_hyphen_values = true)]
     pub kargs: Vec<String>,
-    /// Size of the disk [default: the smallest that holds the system and one full upgrade beside it]
+    /// Size of the disk [default: the smallest that holds the system and one full upgrade]
     #[arg(long, value_name = "SIZE")]
     pub disk_size: Option<Bytes>,
     /// How qcow2 clusters are compressed
@@ -100,7 +100,7 @@ pub struct TestArgs {
     /// [default: uefi-secure when the disk has shim, else uefi]
     #[arg(long, value_name = "FIRMWARE")]
     pub firmware: Option<FirmwareChoice>,
-    /// Succeed when the console shows this regular expression; may be given several times [default: a login prompt]
+    /// Succeed when the console shows this regex; may be given several times [default: a login prompt]
     #[arg(long, value_name = "REGEX")]
     pub expect: Vec<String>,
     /// Give up after so many seconds [default: 120 with KVM, 300 in emulation]

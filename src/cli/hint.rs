@@ -19,14 +19,28 @@ pub fn report(error: &anyhow::Error) {
             said.push_str(&cause);
         }
     }
-    eprintln!("{} {said}", paint("error:", "31;1"));
+    eprintln!("{} {}", paint("error:", "31;1"), printable(&said));
     if let Some(hint) = error.chain().find_map(hint) {
         eprintln!("{} {hint}", paint("hint:", "36;1"));
     }
 }
 
 pub fn warning(text: &str) {
-    eprintln!("{} {text}", paint("warning:", "33;1"));
+    eprintln!("{} {}", paint("warning:", "33;1"), printable(text));
+}
+
+/// Messages repeat names out of the image, which may hold anything: control characters are escaped, and of a long message the
+/// middle is left out.
+fn printable(text: &str) -> String {
+    const HEAD: usize = 800;
+    const TAIL: usize = 400;
+    let escape = |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
+    let chars: Vec<char> = text.chars().collect();
+    let plain = |chars: &[char]| chars.iter().copied().map(escape).collect::<String>();
+    if chars.len() <= HEAD + TAIL {
+        return plain(&chars);
+    }
+    format!("{} … {}", plain(&chars[..HEAD]), plain(&chars[chars.len() - TAIL..]))
 }
 
 fn paint(word: &str, color: &str) -> String {
@@ -110,4 +124,20 @@ fn io_hint(error: &io::Error) -> Option<String> {
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn control_characters_of_an_image_do_not_reach_the_terminal() {
+        assert_eq!(printable("`a\u{1b}[2J\u{9b}b`: no\n  line two"), "`a\\u{1b}[2J\\u{9b}b`: no\n  line two");
+    }
+
+    #[test]
+    fn the_beginning_and_the_end_of_a_long_message_stay() {
+        let long = printable(&format!("`{}` is too long", "ä".repeat(100_000)));
+        assert!(long.starts_with("`ää") && long.ends_with("` is too long") && long.chars().count() < 1300);
+    }
 }

@@ -22,16 +22,13 @@ pub struct CommitTree {
 impl CommitTree {
     /// Checks out the merge commit. `time` goes to the physical root; objects and directories of the deployment have time 0.
     pub fn checkout(image: &Image, imported: &Imported, time: i64) -> Result<CommitTree, DeployError> {
-        let mut checkout = Checkout {
-            image,
-            tree: Tree::new(Stat::root(0o755, time)),
-            objects: BTreeMap::new(),
-            links: BTreeMap::new(),
-        };
-        for (checksum, object) in image.objects.iter() {
-            let inode = checkout.tree.orphan(object_stat(object), object_kind(object));
-            checkout.objects.insert(*checksum, inode);
-        }
+        let mut tree = Tree::new(Stat::root(0o755, time));
+        let objects = image.objects.iter();
+        let objects = objects
+            .map(|(checksum, object)| (*checksum, tree.orphan(object_stat(object), object_kind(object))))
+            .collect();
+        let links = vec![0; tree.inodes().len()];
+        let mut checkout = Checkout { image, tree, objects, links };
         let deployment = checkout.tree.orphan(directory_stat(&imported.merged.meta), Kind::Directory(BTreeMap::new()));
         checkout.fill(deployment, &imported.merged)?;
         Ok(CommitTree { tree: checkout.tree, deployment, objects: checkout.objects })
@@ -42,7 +39,8 @@ struct Checkout<'a> {
     image: &'a Image,
     tree: Tree,
     objects: BTreeMap<Checksum, InodeId>,
-    links: BTreeMap<Checksum, u32>,
+    /// How often each object is linked so far, by [`InodeId::index`].
+    links: Vec<u32>,
 }
 
 impl Checkout<'_> {
@@ -62,7 +60,7 @@ impl Checkout<'_> {
     /// The object's own inode, or a copy where libostree makes one too: of empty files, and when the links are used up.
     fn linked(&mut self, checksum: &Checksum) -> Result<InodeId, DeployError> {
         let object = self.objects.get(checksum).copied().ok_or(DeployError::MissingObject(*checksum))?;
-        let links = self.links.entry(*checksum).or_default();
+        let links = &mut self.links[object.index()];
         let empty = matches!(&self.tree.inode(object).kind, Kind::Regular(data) if data.is_empty());
         if empty || *links >= LINKS_PER_OBJECT {
             return self.make(checksum);

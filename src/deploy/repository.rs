@@ -35,18 +35,22 @@ impl Repository<'_> {
     }
 
     fn place_objects(&self, tree: &mut Tree, at: InodeId) {
-        let directory = |tree: &mut Tree, path: &str| tree.ensure_directories(at, path, &Stat::root(0o755, 0));
+        // By the first byte of the checksum.
+        let stat = Stat::root(0o755, 0);
+        let directories: Vec<InodeId> =
+            repo::object_directories().map(|path| tree.ensure_directories(at, &path, &stat)).collect();
+        let place = |object: ObjectName| {
+            let path = repo::object_path(object);
+            let name = path.rsplit_once('/').map_or("", |(_, name)| name).to_owned();
+            (directories[usize::from(object.checksum.0[0])], name)
+        };
         for (checksum, inode) in self.objects {
-            let path = repo::object_path(ObjectName { checksum: *checksum, kind: ObjectKind::File });
-            let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
-            let parent = directory(tree, parent);
+            let (parent, name) = place(ObjectName { checksum: *checksum, kind: ObjectKind::File });
             tree.link(parent, name.as_bytes(), *inode);
         }
         for (object, bytes) in self.metadata {
-            let path = repo::object_path(*object);
-            let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
-            let parent = directory(tree, parent);
-            tree.add_file(parent, name, Stat::root(0o644, 0), bytes.clone());
+            let (parent, name) = place(*object);
+            tree.add_file(parent, &name, Stat::root(0o644, 0), bytes.clone());
         }
     }
 }

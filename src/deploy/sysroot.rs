@@ -164,12 +164,12 @@ fn place_aleph(root: &mut Tree, image: &Image, os: &Os, options: &Options<'_>) -
     Ok(())
 }
 
-/// What the machine needs in /etc beyond the image's own: mounts, and growth where systemd-repart is there to do it.
+/// What the machine needs in /etc beyond the image's own: mounts, and growth where systemd has what does it.
 fn place_etc(root: &mut Tree, image: &Image, os: &Os, etc: InodeId, options: &Options<'_>) -> Result<(), DeployError> {
     let given = Files { tree: root, root: etc, spool: &image.spool }.read_text("fstab", CONFIG_LIMIT)?;
     let text = fstab::fstab(&given.unwrap_or_default(), &mounts(os, options));
     root.add_file(etc, "fstab", Stat::root(0o644, options.time), text);
-    if os.has_repart {
+    if os.has_growers {
         growth::place(root, etc, options.time);
     }
     Ok(())
@@ -210,9 +210,9 @@ fn boot_entry(os: &Os, options: &Options<'_>, names: &Names) -> Result<BootEntry
 
 fn warnings(os: &Os) -> Vec<String> {
     let mut warnings = Vec::new();
-    if !os.has_repart {
+    if !os.has_growers {
         warnings.push(
-            "the image has no systemd-repart: the root filesystem will not grow to a larger disk by itself".to_owned(),
+            "the image lacks systemd-repart or systemd-growfs: the root filesystem will not grow to a larger disk by itself".to_owned(),
         );
     }
     if os.update_client.is_none() {

@@ -1,7 +1,5 @@
 //! A [`Tree`] in the words of the ext4 leaf.
 
-use std::collections::BTreeMap;
-
 use uuid::Uuid;
 
 use super::Placement;
@@ -24,30 +22,33 @@ pub fn filesystem_options(
 
 /// Translates the inodes that are reachable, in tree order; `time` is when they were made and last changed.
 pub fn filesystem_tree(tree: &Tree, placement: &Placement, time: Seconds) -> ext4::Tree {
-    let numbers = number(tree);
-    let mut inodes: Vec<(usize, ext4::Inode)> =
-        numbers.iter().map(|(id, &number)| (number, translate(tree.inode(*id), &numbers, placement, time))).collect();
-    inodes.sort_unstable_by_key(|(number, _)| *number);
-    ext4::Tree { inodes: inodes.into_iter().map(|(_, inode)| inode).collect() }
+    let (numbers, order) = number(tree);
+    let inodes = order.into_iter().map(|id| translate(tree.inode(id), &numbers, placement, time)).collect();
+    ext4::Tree { inodes }
 }
 
-/// Numbers the reachable inodes, the root first and the rest as a walk meets them.
-fn number(tree: &Tree) -> BTreeMap<InodeId, usize> {
-    let mut numbers = BTreeMap::from([(Tree::ROOT, 0)]);
-    let mut left = vec![Tree::ROOT];
+/// Numbers the reachable inodes, the root first and the rest as a walk meets them. The numbers by [`InodeId::index`], and
+/// the inodes in the order of their numbers.
+fn number(tree: &Tree) -> (Vec<Option<usize>>, Vec<InodeId>) {
+    let mut numbers = vec![None; tree.inodes().len()];
+    numbers[Tree::ROOT.index()] = Some(0);
+    let (mut order, mut left) = (vec![Tree::ROOT], vec![Tree::ROOT]);
     while let Some(directory) = left.pop() {
         for (_, child) in tree.entries(directory) {
-            let next = numbers.len();
-            numbers.entry(child).or_insert_with(|| {
+            let number = &mut numbers[child.index()];
+            if number.is_none() {
+                *number = Some(order.len());
+                order.push(child);
                 left.push(child);
-                next
-            });
+            }
         }
     }
-    numbers
+    (numbers, order)
 }
 
-fn translate(inode: &Inode, numbers: &BTreeMap<InodeId, usize>, placement: &Placement, time: Seconds) -> ext4::Inode {
+fn translate(inode: &Inode, numbers: &[Option<usize>], placement: &Placement, time: Seconds) -> ext4::Inode {
+    // OK to expect: what an inode that was reached names was reached too.
+    let number = |id: &InodeId| numbers[id.index()].expect("the number of a child");
     let stamp = |seconds| ext4::Timestamp { seconds, nanoseconds: 0 };
     ext4::Inode {
         permissions: inode.stat.permissions,
@@ -61,7 +62,7 @@ fn translate(inode: &Inode, numbers: &BTreeMap<InodeId, usize>, placement: &Plac
         xattrs: inode.stat.xattrs.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect(),
         kind: match &inode.kind {
             Kind::Directory(entries) => {
-                ext4::Kind::Directory(entries.iter().map(|(name, id)| (name.to_vec(), numbers[id])).collect())
+                ext4::Kind::Directory(entries.iter().map(|(name, id)| (name.to_vec(), number(id))).collect())
             }
             Kind::Regular(Data::Bytes(bytes)) => ext4::Kind::Regular(ext4::Data::bytes(bytes.clone())),
             Kind::Regular(Data::Spooled(content)) => {

@@ -42,16 +42,19 @@ impl Kernel {
 
     fn at(files: &Files<'_>, version: String) -> Result<Kernel, OsError> {
         let beside = |name: &str| files.find(&format!("usr/lib/modules/{version}/{name}"));
-        let vmlinuz = beside("vmlinuz")?.ok_or(OsError::NoKernel)?;
-        let initramfs = match beside("initramfs.img")? {
-            Some(id) => Some(id),
-            None => beside("initramfs")?,
+        let regular = |name: &str| {
+            Ok::<_, ReadError>(beside(name)?.filter(|&id| matches!(files.tree.inode(id).kind, Kind::Regular(_))))
         };
-        let device_tree = match beside("devicetree")? {
+        let vmlinuz = regular("vmlinuz")?.ok_or(OsError::NoKernel)?;
+        let initramfs = match regular("initramfs.img")? {
+            Some(id) => Some(id),
+            None => regular("initramfs")?,
+        };
+        let device_tree = match regular("devicetree")? {
             Some(id) => Some(DeviceTree::File(id)),
             None => beside("dtb")?.filter(|&id| files.tree.is_directory(id)).map(DeviceTree::Directory),
         };
-        let hmac = beside(".vmlinuz.hmac")?;
+        let hmac = regular(".vmlinuz.hmac")?;
         let initramfs = initramfs.ok_or_else(|| OsError::NoInitramfs { kernel: version.clone() })?;
         Ok(Kernel { version, vmlinuz, initramfs, device_tree, hmac })
     }

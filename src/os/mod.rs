@@ -42,6 +42,10 @@ pub enum OsError {
         "the image has both `etc` and `usr/etc` with files in them; a bootable container keeps its configuration in one"
     )]
     TwoEtc,
+    #[error(
+        "the image's `etc` is no directory (nor `usr/etc`, as ostree calls it), and the machine's configuration is copied from there"
+    )]
+    EtcIsNoDirectory,
     #[error("the image's tree has no `{path}`, which every deployment needs")]
     MissingDirectory { path: &'static str },
     #[error("the image has an active SELinux policy ({policy}), and labelling it is not supported yet")]
@@ -64,8 +68,8 @@ pub struct Os {
     pub composefs: Composefs,
     /// Whether the system's libostree writes `.ostree.cfs` itself, so that the first deployment has to have one too.
     pub libostree_writes_composefs: bool,
-    /// Whether systemd-repart is there to grow the root partition at boot.
-    pub has_repart: bool,
+    /// Whether systemd-repart and systemd-growfs are there, to grow the root partition and its filesystem at boot.
+    pub has_growers: bool,
     /// A program that can fetch the next version: bootc with skopeo, rpm-ostree, or ostree.
     pub update_client: Option<&'static str>,
     pub efi_binaries: Vec<EfiBinary>,
@@ -84,7 +88,7 @@ impl Os {
             install: InstallConfig::read(files, architecture)?,
             kargs: kargs_d::read(files, architecture)?,
             libostree_writes_composefs: libostree::links_libcomposefs(files)?,
-            has_repart: files.is_file("usr/bin/systemd-repart")? || files.is_file("usr/lib/systemd/systemd-repart")?,
+            has_growers: files.is_file("usr/bin/systemd-repart")? && files.is_file("usr/lib/systemd/systemd-growfs")?,
             update_client: update_client(files)?,
             efi_binaries: bootloader_files::find(files, architecture)?,
             kernel,
@@ -107,6 +111,15 @@ fn check_directories(files: &Files<'_>) -> Result<(), OsError> {
     }
     if files.tree.child(files.root, b"ostree").is_none() {
         return Err(OsError::MissingDirectory { path: "ostree (a link to sysroot/ostree)" });
+    }
+    check_etc(files)
+}
+
+fn check_etc(files: &Files<'_>) -> Result<(), OsError> {
+    // Not followed: the deployment's /etc is a copy of what has this very name.
+    let usr = files.tree.child(files.root, b"usr");
+    if usr.and_then(|usr| files.tree.child(usr, b"etc")).is_some_and(|etc| !files.tree.is_directory(etc)) {
+        return Err(OsError::EtcIsNoDirectory);
     }
     let etc_is_filled =
         files.tree.child(files.root, b"etc").is_some_and(|etc| files.tree.entries(etc).next().is_some());

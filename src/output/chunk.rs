@@ -49,6 +49,18 @@ impl<'a> Chunks<'a> {
         self.list.len()
     }
 
+    /// The pieces of the spool that a chunk is read from: offset and length.
+    pub fn spooled(&self, index: usize) -> impl Iterator<Item = (u64, u64)> {
+        let (at, extents) = &self.list[index];
+        self.disk.extents[extents.clone()].iter().filter_map(move |extent| {
+            let (from, to) = part(extent, *at, at + CHUNK);
+            match extent.from {
+                From::Bytes(_) => None,
+                From::Spool(offset) => Some((offset + from - extent.at, to - from)),
+            }
+        })
+    }
+
     /// Gathers a chunk's bytes.
     pub fn read(&self, index: usize, spool: &Spool) -> Result<Chunk, OutputError> {
         let (at, extents) = &self.list[index];
@@ -66,10 +78,15 @@ impl<'a> Chunks<'a> {
     }
 }
 
+/// Begin and end on the disk of what `extent` has between `at` and `end`.
+fn part(extent: &Extent, at: u64, end: u64) -> (u64, u64) {
+    (extent.at.max(at), extent.end().min(end))
+}
+
 /// Copies the part of `extent` that lies in the chunk at `at`; the answer is where it went.
 fn copy(extent: &Extent, at: u64, bytes: &mut [u8], spool: &Spool) -> Result<Range<usize>, OutputError> {
     let end = at + bytes.len() as u64; // usize is at most 64 bits
-    let (from, to) = (extent.at.max(at), extent.end().min(end));
+    let (from, to) = part(extent, at, end);
     // Both lie inside a chunk, whose length is a usize.
     let range = (from - at) as usize..(to - at) as usize;
     let skipped = from - extent.at;

@@ -6,6 +6,7 @@ mod order;
 mod pass;
 mod qcow2;
 mod raw;
+mod spool_room;
 mod staging;
 
 use std::io;

@@ -9,6 +9,7 @@ use super::checksums::{self, RawChecksum};
 use super::chunk::Chunks;
 use super::qcow2::Qcow2;
 use super::raw::Raw;
+use super::spool_room::SpoolRoom;
 use super::{Disk, OutputError, OutputType, Sha256Text, Sink, Staging, Worker};
 use crate::progress::{Event, Progress, Task};
 use crate::qcow2::Compression;
@@ -29,7 +30,7 @@ pub struct Written {
     pub sha256: Option<Sha256Text>,
 }
 
-/// Writes the disk in all formats asked for.
+/// Writes the disk in all formats asked for. The spool is used up by it.
 pub fn write(
     disk: &Disk,
     spool: &Spool,
@@ -55,7 +56,7 @@ pub fn write(
     progress.report(&Event::Begin { task: Task::Write, label: "write the disk", total: Some(disk.data_bytes()) });
     run(disk, spool, &feeds, options.threads, progress)?;
     sinks.iter().try_for_each(|sink| sink.finish())?;
-    let mut raw_text = raw_checksum.text().filter(|_| hash_raw);
+    let mut raw_text = if hash_raw { raw_checksum.text() } else { None };
     let mut written = Vec::new();
     for (kind, file, path) in files {
         let bytes = file.metadata().map_err(OutputError::io("reading the size of", &path))?.len();
@@ -79,6 +80,7 @@ fn run(
     progress: &dyn Progress,
 ) -> Result<(), OutputError> {
     let chunks = Chunks::of(disk);
+    let room = SpoolRoom::new(&chunks, spool);
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let failure: Mutex<Option<OutputError>> = Mutex::new(None);
     let work = || -> Result<(), OutputError> {
@@ -90,6 +92,7 @@ fn run(
                 break;
             }
             let chunk = chunks.read(index, spool)?;
+            room.was_read(index)?;
             workers.iter_mut().try_for_each(|worker| worker.chunk(&chunk))?;
             let data = chunk.data.iter().map(|range| range.len() as u64).sum(); // usize is at most 64 bits
             progress.report(&Event::Advance { task: Task::Write, by: data });

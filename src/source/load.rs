@@ -35,7 +35,6 @@ pub fn load(
     let spool = Spool::new_in(spool_dir)?;
     let finished =
         Crew { source, jobs: &jobs, spool: &spool, progress, failed: AtomicUsize::new(usize::MAX) }.run(threads)?;
-    spool.seal()?;
     let (layers, objects) = assemble(&jobs, finished);
     let annotation = |key: &str| manifest.annotations().as_ref().and_then(|all| all.get(key)).cloned();
     let labels = config.config().as_ref().and_then(|config| config.labels().clone()).unwrap_or_default();
