@@ -146,14 +146,17 @@ impl DiskPlan {
         Ok(DiskPlan { layout: layout.name.clone(), bytes: at + FOOTER, disk_guid: identity.disk, partitions })
     }
 
+    /// The first partition whose content is `wanted`.
+    pub fn partition(&self, wanted: impl Fn(&Content) -> bool) -> Option<&PlannedPartition> {
+        self.partitions.iter().find(|partition| wanted(&partition.content))
+    }
+
     /// Says so when the root filesystem is too small for a second system beside the first.
     pub fn upgrade_warning(&self) -> Option<String> {
-        let root = self.partitions.iter().find_map(|partition| match &partition.content {
-            Content::Root(filesystem) => Some(filesystem),
-            _ => None,
-        })?;
-        let kept_by_ostree = root.geometry.size_bytes() * 3 / 100;
-        let (free, need) = (Bytes(root.free), Bytes(root.used + kept_by_ostree));
+        let Content::Root(root) = &self.partition(|content| matches!(content, Content::Root(_)))?.content else {
+            return None;
+        };
+        let (free, need) = (Bytes(root.free), Bytes(root.used + kept_free(root.geometry.size_bytes())));
         (free < need).then(|| format!("{free} of the root filesystem stay free, and a full upgrade may need {need}"))
     }
 }
@@ -221,20 +224,25 @@ fn root_geometry(sizes: &Sizes, least: u64, at: u64) -> Result<(u64, Geometry), 
     Ok((bytes, geometry))
 }
 
-/// Free space of 1.1 times what the system takes, beside the 3 % that libostree leaves free (`min-free-space-percent`), and as
-/// many free inodes again, twice.
+/// Free space of 1.1 times what the system takes, beside what nobody may fill, and as many free inodes again, twice.
 fn with_room_for_upgrade(usage: &Usage) -> Result<Geometry, ext4::Error> {
     let used = usage.blocks() * ext4::BLOCK_SIZE;
     let wanted = used + used / 10;
     let mut free = wanted;
     loop {
         let geometry = Geometry::smallest(usage, free, usage.inodes * 2, ALIGNMENT)?;
-        let kept_by_ostree = geometry.size_bytes() * 3 / 100;
-        if free >= wanted + kept_by_ostree {
+        let needed = wanted + kept_free(geometry.size_bytes());
+        if free >= needed {
             return Ok(geometry);
         }
-        free = wanted + kept_by_ostree;
+        free = needed;
     }
+}
+
+/// Bytes that stay free on an ext4 root of `size` bytes: libostree's 3 % (`min-free-space-percent`), and what the kernel keeps
+/// from everybody for its own metadata, 2 % but at most 4096 blocks (`ext4_calculate_resv_clusters`).
+fn kept_free(size: u64) -> u64 {
+    size * 3 / 100 + (size / 50).min(4096 * ext4::BLOCK_SIZE)
 }
 
 /// Discoverable Partitions Specification, and the UEFI specification for the ESP.

@@ -1,0 +1,103 @@
+//! A running guest, asked through the root shell on its second console.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use bootwright::smoke::{Accelerator, Arch, Console, Drive, Error, Firmware, Machine, MachineConfig, Network, Regex};
+
+use crate::oracle;
+
+/// A boot took 40 to 200 s in emulation, depending on what else the host did.
+const BOOTS_WITHIN: Duration = Duration::from_secs(600);
+/// `ostree fsck` of the large system reads 2 GB; everything else takes seconds.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(600);
+const OFF_WITHIN: Duration = Duration::from_secs(180);
+
+pub struct Guest {
+    machine: Machine,
+}
+
+impl Guest {
+    /// Starts a machine and waits until systemd has started everything.
+    pub fn boot(name: &str, firmware: Firmware, drives: Vec<Drive>) -> Guest {
+        oracle::tool("qemu-system-x86_64", "qemu-system-x86 ovmf");
+        let log = saved(&format!("{name}.log"));
+        // A log is appended to, and this one is of this boot alone.
+        let _ = std::fs::remove_file(&log);
+        let config = MachineConfig {
+            arch: Arch::X86_64,
+            firmware,
+            // Not KVM: where this host is itself a guest, it may open and hang.
+            accelerator: Accelerator::Tcg,
+            memory_mib: 2048,
+            drives,
+            network: Network::Isolated,
+            shell_console: true,
+            extra_args: Vec::new(),
+            log: Some(log.clone()),
+        };
+        let machine = Machine::start(&config).unwrap_or_else(|error| missing(&error));
+        let started = Instant::now();
+        let mut guest = Guest { machine };
+        guest.wait_for_root_shell(name);
+        let (_, state) = guest
+            .machine
+            .shell_within("systemctl is-system-running --wait", BOOTS_WITHIN)
+            .unwrap_or_else(|error| panic!("{name} does not come up: {error}; console: {}", log.display()));
+        println!("{name}: {} after {:.0} s", state.trim(), started.elapsed().as_secs_f64());
+        guest
+    }
+
+    /// Not a byte is typed before: a guest whose second console had been typed at all through the boot once never opened its
+    /// shell there.
+    fn wait_for_root_shell(&mut self, name: &str) {
+        let started = Regex::new("Started serial-getty@hvc0").unwrap();
+        let waited = self.machine.console().expect(&started, BOOTS_WITHIN);
+        waited.unwrap_or_else(|error| panic!("{name} does not come up: {error}"));
+    }
+
+    /// Output of a command that has to succeed.
+    pub fn says(&mut self, command: &str) -> String {
+        let (status, output) = self.run(command);
+        assert_eq!(status, 0, "{command}:\n{output}");
+        output
+    }
+
+    /// Exit status and output.
+    pub fn run(&mut self, command: &str) -> (i32, String) {
+        let (status, output) =
+            self.machine.shell_within(command, ANSWERS_WITHIN).unwrap_or_else(|e| panic!("{command}: {e}"));
+        (status, output.trim().to_owned())
+    }
+
+    /// The serial console.
+    pub fn console(&mut self) -> &mut Console {
+        self.machine.console()
+    }
+
+    /// Saves the screen and says where.
+    pub fn screenshot(&mut self, name: &str) -> PathBuf {
+        let picture = saved(name);
+        self.machine.screendump(&picture).unwrap();
+        println!("screen: {}", picture.display());
+        picture
+    }
+
+    /// Shuts the system down; everything it wrote is on its disk afterwards.
+    pub fn power_off(mut self) {
+        // The shell may be gone before it can answer.
+        let _ = self.machine.shell_within("systemctl poweroff --no-block", Duration::from_secs(5));
+        let status = self.machine.wait_exit(OFF_WITHIN).unwrap();
+        assert!(status.success(), "{status}");
+    }
+}
+
+/// QEMU or its firmware is missing: the error names both, this names the packages.
+fn missing(error: &Error) -> ! {
+    panic!("{error}\n(sudo apt-get install qemu-system-x86 ovmf)")
+}
+
+/// A file that stays after the test, in the target directory.
+pub fn saved(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
