@@ -1,0 +1,139 @@
+//! What is measured on one image.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::measure::{self, Sample};
+use crate::{floor, oci};
+
+/// What a row is, for the goals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Raw,
+    RawNoChecksums,
+    Zlib,
+    Zstd,
+    Floor,
+    Gzip,
+    Mke2fs,
+    QemuImg,
+}
+
+impl Kind {
+    /// Whether it is our own build.
+    pub fn is_build(self) -> bool {
+        matches!(self, Kind::Raw | Kind::RawNoChecksums | Kind::Zlib | Kind::Zstd)
+    }
+}
+
+/// One line of the table.
+pub struct Row {
+    pub kind: Kind,
+    pub title: String,
+    command: Vec<String>,
+    /// A file or directory that the command makes.
+    output: Option<PathBuf>,
+}
+
+impl Row {
+    /// Runs the command once and removes what it made.
+    pub fn run(&self) -> Result<Sample> {
+        let sample = measure::run(&self.command);
+        if let Some(output) = &self.output {
+            // One of the two fails; the next run would say so if both did.
+            let _ = fs::remove_dir_all(output).or_else(|_| fs::remove_file(output));
+        }
+        sample
+    }
+}
+
+/// An image and the place to work in.
+pub struct Bench {
+    pub name: &'static str,
+    pub oci: PathBuf,
+    pub rootfs_tar: PathBuf,
+    pub scratch: PathBuf,
+}
+
+impl Bench {
+    /// Makes what the other tools start from, and says what to run.
+    pub fn prepare(&self) -> Result<Vec<Row>> {
+        let (raw, tree) = (self.raw()?, self.tree()?);
+        let size = fs::metadata(&raw)?.len();
+        let mut gzip = words(&["gzip", "-dc"]);
+        gzip.extend(oci::layers(&self.oci)?.iter().map(|layer| text(layer)));
+        Ok(vec![
+            self.build(Kind::Raw, &["--type", "raw"]),
+            self.build(Kind::RawNoChecksums, &["--type", "raw", "--no-checksums"]),
+            self.build(Kind::Zlib, &["--type", "qcow2"]),
+            self.build(Kind::Zstd, &["--type", "qcow2", "--compression", "zstd"]),
+            self.floor(),
+            Row { kind: Kind::Gzip, title: "gzip -dc, all layers".to_owned(), command: gzip, output: None },
+            self.mke2fs(&tree, size),
+            self.qemu_img(&raw),
+        ])
+    }
+
+    fn build(&self, kind: Kind, options: &[&str]) -> Row {
+        let output = self.scratch.join("build");
+        let mut command = words(&[env!("CARGO_BIN_EXE_bootwright"), "build"]);
+        command.push(format!("oci:{}:latest", self.oci.display()));
+        command.extend(words(options));
+        command.extend(words(&["--progress", "none", "--output", &text(&output)]));
+        Row { kind, title: format!("build {}", options.join(" ")), command, output: Some(output) }
+    }
+
+    fn floor(&self) -> Row {
+        let output = self.scratch.join("floor");
+        let program = text(&env::current_exe().unwrap_or_default());
+        let command = words(&[&program, floor::WORD, &text(&self.oci), &text(&output)]);
+        Row { kind: Kind::Floor, title: "floor: inflate, hash, write".to_owned(), command, output: Some(output) }
+    }
+
+    /// A sparse file as large as our disk, as mke2fs would be used beside it.
+    fn mke2fs(&self, tree: &Path, size: u64) -> Row {
+        let output = self.scratch.join("mke2fs.ext4");
+        let size = format!("{}k", size / 1024);
+        let command = words(&["mke2fs", "-q", "-F", "-t", "ext4", "-d", &text(tree), &text(&output), &size]);
+        Row { kind: Kind::Mke2fs, title: "mke2fs -d, tree unpacked".to_owned(), command, output: Some(output) }
+    }
+
+    fn qemu_img(&self, raw: &Path) -> Row {
+        let output = self.scratch.join("convert.qcow2");
+        let command = words(&["qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", &text(raw), &text(&output)]);
+        Row { kind: Kind::QemuImg, title: "qemu-img convert -c".to_owned(), command, output: Some(output) }
+    }
+
+    /// Our raw disk, which qemu-img converts.
+    fn raw(&self) -> Result<PathBuf> {
+        let row = self.build(Kind::Raw, &["--type", "raw", "--no-checksums"]);
+        measure::run(&row.command)?;
+        let (made, kept) = (self.scratch.join("build/image/disk.raw"), self.scratch.join("disk.raw"));
+        fs::rename(&made, &kept).with_context(|| format!("keeping {}", made.display()))?;
+        Ok(kept)
+    }
+
+    /// The flattened tree as files, which needs root: they belong to many.
+    fn tree(&self) -> Result<PathBuf> {
+        ensure!(nix::unistd::Uid::effective().is_root(), "mke2fs -d needs a tree with its owners: run this as root");
+        let tree = self.scratch.join("tree");
+        fs::create_dir(&tree)?;
+        let options = ["--xattrs", "--xattrs-include=*", "--numeric-owner", "-xpf"];
+        let status = Command::new("tar").args(options).arg(&self.rootfs_tar).arg("-C").arg(&tree).status()?;
+        ensure!(status.success(), "tar could not unpack {}", self.rootfs_tar.display());
+        File::open(&tree)?.sync_all()?;
+        Ok(tree)
+    }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}

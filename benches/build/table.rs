@@ -1,0 +1,87 @@
+//! Numbers as a table, and the goals beside them.
+
+use std::fmt::Write;
+
+use crate::measure::Sample;
+use crate::rows::{Kind, Row};
+
+/// A build may take this many times as long as the least that reading the image costs.
+const MOST_OF_FLOOR: f64 = 1.4;
+/// Inflating alone, as gzip does it, is slower than a whole build.
+const MOST_OF_GZIP: f64 = 0.6;
+/// Whatever the size of the image.
+const MOST_MEGABYTES: f64 = 400.0;
+/// A compressed qcow2 straight from the image, against converting a finished disk.
+const MOST_OF_QEMU_IMG: f64 = 0.2;
+
+/// What the runs of one row say.
+struct Summary {
+    kind: Kind,
+    median: f64,
+    min: f64,
+    cpu: f64,
+    /// Of all runs the largest, in MB.
+    rss: f64,
+}
+
+impl Summary {
+    fn of(row: &Row, samples: &[Sample]) -> Summary {
+        let walls = samples.iter().map(|sample| sample.wall);
+        Summary {
+            kind: row.kind,
+            median: median(walls.clone().collect()),
+            min: walls.fold(f64::INFINITY, f64::min),
+            cpu: median(samples.iter().map(|sample| sample.cpu).collect()),
+            rss: samples.iter().map(|sample| sample.rss).fold(0.0, f64::max) * 1024.0 / 1e6,
+        }
+    }
+}
+
+/// The upper one of the two in the middle, when there are two.
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+/// The table of one image; `memory` says whether the goal for memory is looked at.
+pub fn render(rows: &[Row], samples: &[Vec<Sample>], memory: bool) -> String {
+    let summaries: Vec<Summary> = rows.iter().zip(samples).map(|(row, samples)| Summary::of(row, samples)).collect();
+    let wall = |kind| summaries.iter().find(|summary| summary.kind == kind).map_or(f64::NAN, |summary| summary.median);
+    let (floor, gzip) = (wall(Kind::Floor), wall(Kind::Gzip));
+    let mut text = format!(
+        "{:<42} {:>9} {:>9} {:>9} {:>9} {:>8} {:>9}\n",
+        "", "median s", "min s", "CPU s", "RSS MB", "x floor", "x gzip"
+    );
+    for (row, summary) in rows.iter().zip(&summaries) {
+        let Summary { median, min, cpu, rss, .. } = summary;
+        let (of_floor, of_gzip) = (median / floor, median / gzip);
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<42} {median:>9.2} {min:>9.2} {cpu:>9.2} {rss:>9.0} {of_floor:>8.2} {of_gzip:>9.2}",
+            row.title
+        );
+    }
+    text.push('\n');
+    text + &goals(&summaries, wall, memory)
+}
+
+fn goals(summaries: &[Summary], wall: impl Fn(Kind) -> f64, memory: bool) -> String {
+    let mut goals = Vec::new();
+    for (kind, what) in [(Kind::Raw, "raw"), (Kind::RawNoChecksums, "raw --no-checksums")] {
+        goals.push((format!("{what}, of the floor"), wall(kind) / wall(Kind::Floor), MOST_OF_FLOOR));
+        goals.push((format!("{what}, of gzip -dc"), wall(kind) / wall(Kind::Gzip), MOST_OF_GZIP));
+    }
+    goals.push(("qcow2, of qemu-img convert -c".to_owned(), wall(Kind::Zlib) / wall(Kind::QemuImg), MOST_OF_QEMU_IMG));
+    if memory {
+        let builds = summaries.iter().filter(|summary| summary.kind.is_build());
+        let most = builds.map(|summary| summary.rss).fold(0.0, f64::max);
+        goals.push(("memory of any build, MB".to_owned(), most, MOST_MEGABYTES));
+    }
+    goals.into_iter().map(|(what, found, most)| goal(&what, found, most)).collect()
+}
+
+fn goal(what: &str, found: f64, most: f64) -> String {
+    let verdict = if found <= most { "reached" } else { "not reached" };
+    format!("goal: {what:<34} {found:>7.2}, at most {most:>6.1}: {verdict}\n")
+}
