@@ -201,7 +201,7 @@ fn root_geometry(sizes: &Sizes, least: u64, at: u64) -> Result<(u64, Geometry), 
     let geometry = match sizes.disk {
         Some(disk) => {
             let given = Bytes(disk.0 / ALIGNMENT * ALIGNMENT);
-            let smallest = Geometry::smallest(&sizes.root, 0, 0, ALIGNMENT).map_err(wrong)?.size_bytes().max(least);
+            let smallest = smallest_that_holds(&sizes.root).map_err(wrong)?.max(least);
             let need = Bytes(at + smallest + FOOTER);
             if given < need {
                 return Err(PlanError::DiskTooSmall { need, given: disk });
@@ -222,6 +222,19 @@ fn root_geometry(sizes: &Sizes, least: u64, at: u64) -> Result<(u64, Geometry), 
         None => geometry.size_bytes().next_multiple_of(ALIGNMENT),
     };
     Ok((bytes, geometry))
+}
+
+/// Bytes of the smallest root filesystem that the tree just fits into. A filesystem made for a size has inodes by that size,
+/// so it may need a little more than one made for the tree.
+fn smallest_that_holds(usage: &Usage) -> Result<u64, ext4::Error> {
+    const TRIES: u64 = 64;
+    let least = Geometry::smallest(usage, 0, 0, ALIGNMENT)?.size_bytes().next_multiple_of(ALIGNMENT);
+    let sizes = (0..TRIES).map(|more| least + more * ALIGNMENT);
+    let last = least + TRIES * ALIGNMENT;
+    match sizes.into_iter().find(|&size| Geometry::for_size(size, usage).is_ok()) {
+        Some(size) => Ok(size),
+        None => Geometry::for_size(last, usage).map(|_| last),
+    }
 }
 
 /// Free space of 1.1 times what the system takes, beside what nobody may fill, and as many free inodes again, twice.

@@ -100,7 +100,7 @@ pub struct TestArgs {
     /// [default: uefi-secure when the disk has shim, else uefi]
     #[arg(long, value_name = "FIRMWARE")]
     pub firmware: Option<FirmwareChoice>,
-    /// Succeed when the console shows this regex; may be given several times [default: a login prompt]
+    /// Succeed when the console shows this regex; repeatable [default: a login prompt]
     #[arg(long, value_name = "REGEX")]
     pub expect: Vec<String>,
     /// Give up after so many seconds [default: 120 with KVM, 300 in emulation]

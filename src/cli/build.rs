@@ -7,8 +7,9 @@ use anyhow::Context;
 
 use super::args::{BuildArgs, CompressionMethod, Format};
 use super::{Outcome, print, progress, wrong};
-use crate::build::{self, Prepared};
+use crate::build::{self, BuildError, Prepared};
 use crate::config::Config;
+use crate::deploy::{check_argument, check_stateroot};
 use crate::layout::Layout;
 use crate::output::OutputType;
 use crate::qcow2::Compression;
@@ -40,6 +41,11 @@ fn request(args: &BuildArgs) -> anyhow::Result<Request> {
         Some(path) => Config::load(path).map_err(wrong)?,
         None => Config::default(),
     };
+    args.kargs
+        .iter()
+        .try_for_each(|argument| check_argument(argument))
+        .map_err(|error| wrong(BuildError::from(error)))?;
+    args.stateroot.iter().try_for_each(|name| check_stateroot(name)).map_err(|error| wrong(BuildError::from(error)))?;
     let mut types = args.types.clone();
     types.sort();
     types.dedup();

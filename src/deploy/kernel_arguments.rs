@@ -39,8 +39,9 @@ impl KernelArguments {
         if let Some(architecture) = consoles.filter(|_| !names_console) {
             all.append(["console=tty0", &format!("console={}", architecture.serial_console())].into_iter());
         }
+        user.iter().try_for_each(|argument| check_argument(argument))?;
         all.append(user.into_iter());
-        all.0.iter().try_for_each(|argument| check(argument))?;
+        all.0.iter().try_for_each(|argument| check_readable(argument))?;
         Ok(all)
     }
 
@@ -62,16 +63,30 @@ impl KernelArguments {
     }
 }
 
+/// Whether a user's argument can be added: not one that the disk itself decides, nor one that the boot menu would mangle.
+pub fn check_argument(argument: &str) -> Result<(), DeployError> {
+    if argument.split('=').next() == Some("root") {
+        return refuse(argument, "the disk's own root filesystem is named already".to_owned());
+    }
+    argument.split_ascii_whitespace().try_for_each(check_readable)
+}
+
 /// An argument that the boot menu's reader would not hand to the kernel as it stands is refused.
-fn check(argument: &str) -> Result<(), DeployError> {
-    let refuse = |reason| Err(DeployError::KernelArgument { argument: argument.to_owned(), reason });
+fn check_readable(argument: &str) -> Result<(), DeployError> {
     if argument.starts_with("ostree=") {
-        return refuse("the boot entry's own `ostree=` leads to the deployment, and there can be only one".to_owned());
+        return refuse(
+            argument,
+            "the boot entry's own `ostree=` leads to the deployment, and there can be only one".to_owned(),
+        );
     }
     match super::boot_entry::unreadable(argument) {
-        Some(reason) => refuse(reason),
+        Some(reason) => refuse(argument, reason),
         None => Ok(()),
     }
+}
+
+fn refuse(argument: &str, reason: String) -> Result<(), DeployError> {
+    Err(DeployError::KernelArgument { argument: argument.to_owned(), reason })
 }
 
 #[cfg(test)]
@@ -112,7 +127,7 @@ mod tests {
 
     #[test]
     fn arguments_that_the_boot_menu_would_mangle_are_refused() {
-        for argument in ["a=\"b", "a;b", "a=$x", "a&b", "ostree=/ostree/boot.1/x/y/0", "a{b}"] {
+        for argument in ["root=/dev/sda1", "a=\"b", "a;b", "a=$x", "a&b", "ostree=/ostree/boot.1/x/y/0", "a{b}"] {
             assert!(assemble(&[], &[], &[argument]).is_err(), "{argument}");
         }
     }

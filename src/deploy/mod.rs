@@ -20,7 +20,8 @@ mod target;
 pub use boot_entry::BootEntry;
 pub use checkout::CommitTree;
 pub use import::{Imported, created, import, refuse_unsupported};
-pub use kernel_arguments::{KernelArguments, RootMount};
+pub use kernel_arguments::{KernelArguments, RootMount, check_argument};
+pub use stateroot::check_name as check_stateroot;
 pub use sysroot::{Options, Sysroot, sysroot};
 pub use target::TargetImage;
 

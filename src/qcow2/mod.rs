@@ -49,7 +49,8 @@ pub enum Cluster {
 /// Why an image cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error(transparent)]
+    // Not transparent: what asks for the cause of a failed write has to find it.
+    #[error("{0}")]
     Io(#[from] std::io::Error),
     #[error("a disk of {size} bytes is not a whole number of {SECTOR}-byte sectors")]
     SizeNotInSectors { size: u64 },

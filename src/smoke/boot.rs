@@ -14,6 +14,8 @@ use super::{Request, Verdict};
 
 /// How often the time limit and the stop flag are looked at.
 const TICK: Duration = Duration::from_millis(100);
+/// The login prompt of the screen comes a moment after that of the serial console.
+const SCREEN_SETTLES: Duration = Duration::from_secs(3);
 /// After a failure the guest gets this long to finish its sentence: a panic is many lines.
 const LAST_WORDS: Duration = Duration::from_millis(700);
 
@@ -165,6 +167,12 @@ fn hear_last_words(
 
 fn take_screenshot(request: &Request, machine: &mut Machine, end: &mut End) {
     let Some(path) = &request.screenshot else { return };
+    if matches!(&end.outcome, Outcome::Found(Finding::Success { .. })) {
+        let until = Instant::now() + SCREEN_SETTLES;
+        while Instant::now() < until && !machine.console().ended() {
+            machine.console().read(TICK);
+        }
+    }
     match machine.screendump(path) {
         Ok(()) => end.screenshot = Some(path.clone()),
         Err(error) => end.warnings.push(format!("no screenshot: {error}")),

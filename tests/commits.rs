@@ -1,0 +1,231 @@
+//! Commit ids, computed a second time by the `ostree` program from the layers' tar streams: the ids that bootc's importer gives.
+
+mod oracle;
+mod support;
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use support::mini_image::{self, Layout, MiniImage, Packing, small_partitions};
+use support::mounted::InMemory;
+use support::sysroot::ostree;
+use support::tar::{Entry, directory, fifo, file, hardlink, stream, symlink};
+use support::{mounted, program};
+
+const IMPORTER: &str = "ostree.importer.version=0.15.3";
+
+/// A repository in which `ostree` makes the commits of one image.
+struct Judge {
+    // A repository waits for the disk at every object; in memory there is nothing to wait for.
+    directory: InMemory,
+    timestamp: i64,
+}
+
+impl Judge {
+    fn new(timestamp: i64) -> Judge {
+        let judge = Judge { directory: mounted::in_memory("2g"), timestamp };
+        let repo = judge.repo();
+        fs::create_dir(judge.directory.path().join("repo")).unwrap();
+        oracle::agrees(&ostree(), ["init", "--mode=bare", &repo]);
+        judge
+    }
+
+    fn repo(&self) -> String {
+        format!("--repo={}", self.directory.path().join("repo").display())
+    }
+
+    fn commit(&self, args: &[&str], metadata: &[String]) -> String {
+        let mut all = vec!["commit".to_owned(), self.repo(), "--orphan".to_owned(), "--no-bindings".to_owned()];
+        all.push(format!("--timestamp=@{}", self.timestamp));
+        all.extend(metadata.iter().map(|pair| format!("--add-metadata-string={pair}")));
+        all.extend(args.iter().map(|&arg| arg.to_owned()));
+        // libarchive converts names to the locale, and the test OS has one that is not ASCII.
+        let output = Command::new(ostree()).args(&all).env("LC_ALL", "C.UTF-8").output().unwrap();
+        assert!(output.status.success(), "{all:?}: {}", oracle::said(&output));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// The commit of a layer whose tar stream lies in a file.
+    fn layer(&self, tar: &Path, extra: &[&str]) -> String {
+        let tree = format!("--tree=tar={}", tar.display());
+        self.commit(&[&[tree.as_str(), "--tar-autocreate-parents"], extra].concat(), &[IMPORTER.to_owned()])
+    }
+
+    /// The commit of all layers, one checked out over the other.
+    fn merge(&self, layers: &[String], facts: &[String]) -> String {
+        let tree = self.directory.path().join("merged");
+        for layer in layers {
+            let args = ["checkout", &self.repo(), "--union", "--whiteouts", layer, tree.to_str().unwrap()];
+            oracle::agrees(&ostree(), args);
+        }
+        let tree = format!("--tree=dir={}", tree.display());
+        self.commit(&[&tree], facts)
+    }
+}
+
+/// What the merge commit says of its image, in the importer's order.
+fn facts(layout: &Layout) -> [String; 4] {
+    // serde_json keeps the keys of an object in order: together with no white space that is the canonical form.
+    let canonical = |text: &str| serde_json::from_str::<Value>(text).unwrap().to_string();
+    [
+        format!("ostree.container.image-config={}", canonical(&layout.config)),
+        IMPORTER.to_owned(),
+        format!("ostree.manifest={}", canonical(&layout.manifest)),
+        format!("ostree.manifest-digest={}", layout.manifest_digest),
+    ]
+}
+
+/// The ids that a dry run prints: of the layers, and of the deployment.
+fn printed(reference: &str, args: &[&str]) -> (Vec<String>, String) {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut command = program::build(reference, &scratch.path().join("out"));
+    let ended = program::succeed(command.args(["--dry-run", "--format", "json"]).args(args));
+    let plan: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let layers = plan["image"]["layers"].as_array().unwrap().iter().map(|layer| text(&layer["commit"])).collect();
+    (layers, text(&plan["deployment"]["commit"]))
+}
+
+/// The importer's filter in a few words: /etc moves, and what is made at run time is left out.
+fn filtered(entries: &[Entry]) -> Vec<Entry> {
+    let place = |path: &str| match path.split_once('/') {
+        Some(("etc", _)) => Some(format!("usr/{path}")),
+        None if path == "etc" => Some("usr/etc".to_owned()),
+        Some(("run" | "tmp" | "proc" | "sys" | "dev", _)) => None,
+        _ => Some(path.to_owned()),
+    };
+    entries.iter().filter_map(|entry| Some(Entry { path: place(&entry.path)?, ..entry.clone() })).collect()
+}
+
+/// Compares what is printed for an image with what `ostree` makes of its layers.
+fn agree(image: &MiniImage) {
+    let scratch = tempfile::tempdir().unwrap();
+    let layout = image.write(&scratch.path().join("image"));
+    let judge = Judge::new(mini_image::CREATED_SECONDS);
+    let tar = scratch.path().join("layer.tar");
+    let mut expected = Vec::new();
+    for (_, entries) in &image.layers {
+        fs::write(&tar, stream(&filtered(entries))).unwrap();
+        expected.push(judge.layer(&tar, &[]));
+    }
+    let (layers, merged) = printed(&layout.reference(), &["--layout", &small_partitions(scratch.path())]);
+    assert_eq!(layers, expected);
+    assert_eq!(merged, judge.merge(&expected, &facts(&layout)));
+}
+
+#[test]
+fn one_layer_has_the_ids_that_ostree_computes() {
+    agree(&MiniImage::bootable());
+}
+
+#[test]
+fn parents_that_a_layer_does_not_bring_take_the_owner_of_what_needs_them() {
+    agree(
+        &MiniImage::bootable()
+            .with([file("usr/share/new/deep/file", "x").owner(12, 34), file("opt/vendor/tool", "y").owner(5, 6)]),
+    );
+}
+
+#[test]
+fn whiteouts_and_opaque_directories_take_away_what_lies_below() {
+    let lower = [
+        directory("usr/share/opaque"),
+        file("usr/share/opaque/old", "old"),
+        directory("usr/share/gone"),
+        file("usr/share/gone/file", "x"),
+        file("usr/share/removed", "x"),
+        directory("usr/share/becomes-file"),
+    ];
+    let upper = [
+        directory("usr/share"),
+        file("usr/share/.wh.removed", ""),
+        file("usr/share/.wh.gone", ""),
+        directory("usr/share/opaque"),
+        file("usr/share/opaque/.wh..wh..opq", ""),
+        file("usr/share/opaque/new", "new"),
+        file("usr/share/becomes-file", "now a file"),
+    ];
+    agree(&MiniImage::bootable().layer(Packing::Zstd, lower).layer(Packing::Plain, upper));
+}
+
+#[test]
+fn directories_keep_the_metadata_of_the_lowest_layer() {
+    let lower = [directory("usr/share/kept").mode(0o750).owner(1, 2)];
+    agree(&MiniImage::bootable().with(lower).with([directory("usr/share/kept").mode(0o777).owner(3, 4)]));
+}
+
+#[test]
+fn owners_modes_and_attributes_of_files_are_in_the_ids() {
+    agree(&MiniImage::bootable().with([
+        directory("usr/share").owner(0, 50),
+        file("usr/share/sticky", "x").mode(0o6755).owner(1000, 100_000),
+        file("usr/share/attributes", "x").xattr("user.b", b"2").xattr("user.a", b"1"),
+        symlink("usr/share/owned-link", "../nowhere").owner(9, 9),
+        hardlink("usr/share/attributes-too", "usr/share/attributes"),
+    ]));
+}
+
+#[test]
+fn what_is_made_at_run_time_is_left_out() {
+    agree(&MiniImage::bootable().with([
+        file("run/state", "x"),
+        fifo("dev/initctl"),
+        file("tmp/scratch", "x"),
+        file("etc/added", "x"),
+        file("var/lib/mini/more", "x"),
+        directory("srv").mode(0o700),
+    ]));
+}
+
+#[test]
+fn empty_layers_and_layers_listed_twice_are_commits_too() {
+    let twice = [directory("usr"), file("usr/again", "x")];
+    agree(&MiniImage::bootable().with([]).with(twice.clone()).with(twice));
+}
+
+#[test]
+fn empty_files_that_podman_leaves_in_etc_are_not_merged() {
+    let scratch = tempfile::tempdir().unwrap();
+    let image = MiniImage::bootable().with([file("etc/hostname", ""), file("etc/resolv.conf", "")]);
+    let layout = image.write(&scratch.path().join("image"));
+    let judge = Judge::new(mini_image::CREATED_SECONDS);
+    let tar = scratch.path().join("layer.tar");
+    fs::write(&tar, stream(&filtered(&image.layers[0].1))).unwrap();
+    let base = judge.layer(&tar, &[]);
+    let (_, merged) = printed(&layout.reference(), &["--layout", &small_partitions(scratch.path())]);
+    assert_eq!(merged, judge.merge(&[base], &facts(&layout)));
+}
+
+#[test]
+fn the_test_os_has_the_ids_that_ostree_computes() {
+    let oci = qemu_tests::test_os().unwrap().oci;
+    let read = |digest: &str| fs::read_to_string(oci.join("blobs/sha256").join(&digest[7..])).unwrap();
+    let index: Value = serde_json::from_slice(&fs::read(oci.join("index.json")).unwrap()).unwrap();
+    let manifest_digest = index["manifests"][0]["digest"].as_str().unwrap().to_owned();
+    let manifest = read(&manifest_digest);
+    let parsed: Value = serde_json::from_str(&manifest).unwrap();
+    let config = read(parsed["config"]["digest"].as_str().unwrap());
+    let layout = Layout { manifest, manifest_digest, config, ..Layout::default() };
+
+    let judge = Judge::new(1_767_225_600); // 2026-01-01T00:00:00Z
+    let mut expected = Vec::new();
+    for layer in parsed["layers"].as_array().unwrap() {
+        let tar =
+            unzip(&oci.join("blobs/sha256").join(&layer["digest"].as_str().unwrap()[7..]), judge.directory.path());
+        expected.push(judge.layer(&tar, &["--tar-pathname-filter=^etc,usr/etc"]));
+    }
+    let (layers, merged) = printed(&format!("oci:{}", oci.display()), &[]);
+    assert_eq!(layers, expected);
+    assert_eq!(merged, judge.merge(&expected, &facts(&layout)));
+}
+
+fn unzip(blob: &Path, into: &Path) -> PathBuf {
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(fs::File::open(blob).unwrap()).read_to_end(&mut bytes).unwrap();
+    let tar = into.join("layer.tar");
+    fs::write(&tar, bytes).unwrap();
+    tar
+}

@@ -1,0 +1,11 @@
+//! What several test binaries share: images made on the fly, running the program, taking disks apart.
+#![allow(dead_code)] // Every test binary uses its own part of this module.
+
+pub mod disk;
+pub mod mini_image;
+pub mod mounted;
+pub mod program;
+pub mod shelf;
+pub mod sysroot;
+pub mod tar;
+pub mod walk;

@@ -1,0 +1,59 @@
+//! Running `bootwright`.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// How a run ended.
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// The program with nothing of the tester's environment that it looks at.
+pub fn bootwright() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bootwright"));
+    command.env_remove("SOURCE_DATE_EPOCH").env_remove("NO_COLOR").stdin(Stdio::null());
+    command
+}
+
+/// `bootwright build IMAGE --output DIR --progress none`.
+pub fn build(image: &str, output: &Path) -> Command {
+    let mut command = bootwright();
+    command.arg("build").arg(image).arg("--output").arg(output).args(["--progress", "none"]);
+    command
+}
+
+pub fn end(command: &mut Command) -> Ended {
+    let output = command.output().unwrap();
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Runs to a good end.
+pub fn succeed(command: &mut Command) -> Ended {
+    let ended = end(command);
+    assert_eq!(ended.code, Some(0), "{command:?} failed:\n{}", ended.stderr);
+    ended
+}
+
+/// All regular files below a directory, relative, in order.
+pub fn files_below(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut left = vec![directory.to_owned()];
+    while let Some(here) = left.pop() {
+        for entry in std::fs::read_dir(&here).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                found.push(path.strip_prefix(directory).unwrap().display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
+}
