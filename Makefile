@@ -26,7 +26,7 @@ help:
 demo: packages-demo
 	cargo build --release
 	cargo build --release -p qemu-tests
-	target/release/bootwright build "$$(target/release/qemu-tests os)" --type qcow2 --type raw --config qemu-tests/demo.toml --output $(OUT)
+	os=$$(target/release/qemu-tests os) && target/release/bootwright build "$$os" --type qcow2 --type raw --config qemu-tests/demo.toml --output $(OUT)
 	target/release/bootwright inspect $(OUT)/qcow2/disk.qcow2
 	target/release/bootwright test $(OUT)/qcow2/disk.qcow2 --screenshot $(OUT)/screen.png
 	@echo "the disk: $(OUT)/qcow2/disk.qcow2 (user demo, password demo); its screen: $(OUT)/screen.png"
@@ -36,11 +36,12 @@ test: packages-test lint
 	cargo $(AS_ROOT) test --workspace --no-fail-fast
 
 lint:
+	@cargo fmt --version && cargo clippy --version || { echo 'missing: rustup component add rustfmt clippy'; exit 1; }
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
 test-large: packages-test
-	cargo $(AS_ROOT) test -p qemu-tests --features large --test boot_large
+	cargo $(AS_ROOT) test -p qemu-tests --features large --test boot_large -- --nocapture
 
 bench: packages-test
 	cargo $(AS_ROOT) bench --bench build
@@ -53,7 +54,7 @@ define install
 			dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
 		done; \
 		[ -n "$$missing" ] || break; \
-		echo "+ $(SUDO) apt-get install -y --no-install-recommends$$missing"; \
+		echo "+ $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends$$missing"; \
 		$(SUDO) apt-get update -q && \
 			$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing || exit 1; \
 	done

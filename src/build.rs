@@ -18,6 +18,7 @@ use crate::report::{Output, Report};
 use crate::request::{BootloaderChoice, Request};
 use crate::seed::Seed;
 use crate::source;
+use crate::spool::Spool;
 use crate::tree::{Files, Stat, Tree};
 use crate::units::Bytes;
 
@@ -44,7 +45,7 @@ pub enum BuildError {
     Output(#[from] crate::output::OutputError),
     #[error("the image is for `{0}`, which is not an architecture known here")]
     Architecture(String),
-    #[error("the image asks for {asked:?} as its root filesystem, and only ext4 is written yet")]
+    #[error("{asked} is asked for as the root filesystem, and only ext4 is written yet")]
     RootFilesystem { asked: RootFilesystem },
     #[error("the image asks for the boot loader `{0}`, and only GRUB is installed yet")]
     ImageBootloader(String),
@@ -54,7 +55,7 @@ pub enum BuildError {
 pub struct Prepared {
     pub plan: DiskPlan,
     pub report: Report,
-    image: Image,
+    spool: Spool,
     filesystems: Filesystems,
     seed: Seed,
     time: i64,
@@ -71,7 +72,7 @@ pub fn build(request: &Request, progress: &dyn Progress) -> Result<Report, Build
         checksums: request.checksums,
         threads: request.threads,
     };
-    let written = output::write(&disk, &prepared.image.spool, &mut staging, &options, progress)?;
+    let written = output::write(&disk, &prepared.spool, &mut staging, &options, progress)?;
     let mut report = prepared.report;
     report.outputs = written
         .into_iter()
@@ -114,6 +115,7 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
         Some(target) => (target.clone(), None),
         None => TargetImage::default_for(image.ref_name.as_deref(), os.release.id.as_deref()),
     };
+    let target_warning = target_warning.or_else(|| target.pinned_warning());
     let stateroot =
         request.stateroot.clone().or_else(|| os.install.stateroot.clone()).unwrap_or_else(|| "default".to_owned());
     let seed = request.seed.unwrap_or_else(|| seed(request, &image, &layout, &target, &stateroot));
@@ -145,7 +147,6 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
     };
     let plan = DiskPlan::new(&layout, architecture, &seed, &sizes(request, &filesystems, kernel_bytes)?)?;
     let mut report = Report::new(&image, &os, &sysroot, &imported, &plan, &target, bootloader, &seed);
-    report.warnings.extend(image.warnings.iter().cloned());
     report.warnings.extend(
         imported
             .warnings
@@ -158,7 +159,7 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
     report.warnings.extend(plan.upgrade_warning());
     progress.report(&Event::End { task: Task::Deploy });
     report.warnings.iter().for_each(|warning| progress.report(&Event::Warning(warning)));
-    Ok(Prepared { plan, report, image, filesystems, seed, time })
+    Ok(Prepared { plan, report, spool: image.spool, filesystems, seed, time })
 }
 
 struct Choices<'a> {
@@ -255,7 +256,7 @@ fn sizes(request: &Request, filesystems: &Filesystems, kernel: u64) -> Result<Si
 
 /// What makes a disk another disk. Output paths, formats, compression and thread counts are not in it; passwords are not either.
 fn seed(request: &Request, image: &Image, layout: &Layout, target: &TargetImage, stateroot: &str) -> Seed {
-    let layout_text = format!("{layout:?}");
+    let layout_text = format!("{:?}", layout.partitions);
     let sizes = format!("{:?}", request.disk_size);
     let kargs = format!("{:?} {}", request.kargs, request.default_kernel_args);
     let customizations = request.customizations.facts();

@@ -20,8 +20,6 @@ pub struct Image {
     pub labels: BTreeMap<String, String>,
     /// `created` of the config, as found.
     pub created: Option<String>,
-    /// Annotation `org.opencontainers.image.created` of the manifest, as found.
-    pub created_annotation: Option<String>,
     /// Annotation `org.opencontainers.image.ref.name` of the image's entry in the layout's index.
     pub ref_name: Option<String>,
     /// As in the manifest, the lowest first.
@@ -29,7 +27,6 @@ pub struct Image {
     pub objects: Objects,
     /// Where the contents of the objects are.
     pub spool: Spool,
-    pub warnings: Vec<String>,
 }
 
 /// One layer of an image.

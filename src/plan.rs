@@ -8,13 +8,16 @@ use crate::ext4::{self, Geometry, Usage};
 use crate::layout::{Layout, Partition, PartitionType};
 use crate::os::Architecture;
 use crate::seed::Seed;
-use crate::units::{Bytes, MIB};
+use crate::units::{Bytes, MIB, TIB};
 
 pub const SECTOR: u64 = 512;
 /// Partitions begin and end at multiples of this.
 const ALIGNMENT: u64 = MIB;
 /// Room kept behind the last partition: the backup GPT takes 33 sectors of it.
 const FOOTER: u64 = MIB;
+
+/// What ext4 with blocks of 4 KiB and 32-bit block numbers reaches.
+const MOST: Bytes = Bytes(16 * TIB);
 
 /// GPT attribute 59 (Discoverable Partitions Specification): grow the filesystem.
 const GROW_FILE_SYSTEM: u64 = 1 << 59;
@@ -23,8 +26,8 @@ const GROW_FILE_SYSTEM: u64 = 1 << 59;
 pub enum PlanError {
     #[error("the system needs a disk of {need}, and `--disk-size` gives {given}")]
     DiskTooSmall { need: Bytes, given: Bytes },
-    #[error("there is no partition type for a root filesystem on {0} yet")]
-    Architecture(Architecture),
+    #[error("a disk with a size of {0} was asked for, and at most {MOST} can be laid out")]
+    TooLarge(Bytes),
     #[error("the {what} filesystem cannot be laid out: {source}")]
     Ext4 { what: &'static str, source: ext4::Error },
 }
@@ -117,6 +120,8 @@ pub struct Filesystem {
     pub label: String,
     /// Bytes that the tree takes.
     pub used: u64,
+    /// Inodes that the tree takes.
+    pub inodes: u64,
     /// Bytes free when the tree is in.
     pub free: u64,
     #[serde(skip)]
@@ -126,6 +131,10 @@ pub struct Filesystem {
 impl DiskPlan {
     /// Decides every size and place.
     pub fn new(layout: &Layout, architecture: Architecture, seed: &Seed, sizes: &Sizes) -> Result<DiskPlan, PlanError> {
+        let asked = [sizes.root_min, sizes.boot_min, sizes.disk.unwrap_or_default()];
+        if let Some(too_large) = asked.into_iter().find(|&size| size > MOST) {
+            return Err(PlanError::TooLarge(too_large));
+        }
         let identity = Identity::from_seed(seed);
         let mut at = ALIGNMENT;
         let mut partitions = Vec::new();
@@ -135,7 +144,7 @@ impl DiskPlan {
                 number,
                 first_lba: at / SECTOR,
                 sectors: bytes / SECTOR,
-                type_guid: type_guid(partition.kind, architecture)?,
+                type_guid: type_guid(partition.kind, architecture),
                 part_guid: seed.uuid(&format!("partition/{number}")),
                 label: partition.label.clone(),
                 attributes: if partition.grow_file_system { GROW_FILE_SYSTEM } else { 0 },
@@ -157,6 +166,13 @@ impl DiskPlan {
             return None;
         };
         let (free, need) = (Bytes(root.free), Bytes(root.used + kept_free(root.geometry.size_bytes())));
+        if root.geometry.inodes() < root.inodes * 2 {
+            let free = root.geometry.inodes().saturating_sub(root.inodes);
+            return Some(format!(
+                "{free} inodes of the root filesystem stay free, and a full upgrade may need {}",
+                root.inodes
+            ));
+        }
         (free < need).then(|| format!("{free} of the root filesystem stay free, and a full upgrade may need {need}"))
     }
 }
@@ -183,7 +199,7 @@ fn decide(partition: &Partition, identity: &Identity, sizes: &Sizes, at: u64) ->
 impl Filesystem {
     fn new(uuid: Uuid, label: String, geometry: Geometry, usage: &Usage) -> Filesystem {
         let free = geometry.size_bytes().saturating_sub(geometry.blocks_needed(usage) * ext4::BLOCK_SIZE);
-        Filesystem { uuid, label, used: usage.blocks() * ext4::BLOCK_SIZE, free, geometry }
+        Filesystem { uuid, label, used: usage.blocks() * ext4::BLOCK_SIZE, inodes: usage.inodes, free, geometry }
     }
 }
 
@@ -259,8 +275,8 @@ fn kept_free(size: u64) -> u64 {
 }
 
 /// Discoverable Partitions Specification, and the UEFI specification for the ESP.
-fn type_guid(kind: PartitionType, architecture: Architecture) -> Result<Uuid, PlanError> {
-    Ok(Uuid::from_u128(match (kind, architecture) {
+fn type_guid(kind: PartitionType, architecture: Architecture) -> Uuid {
+    Uuid::from_u128(match (kind, architecture) {
         (PartitionType::BiosBoot, _) => 0x21686148_6449_6e6f_744e_656564454649,
         (PartitionType::Esp, _) => 0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b,
         (PartitionType::Xbootldr, _) => 0xbc13c2ff_59e6_4262_a352_b275fd6f7172,
@@ -269,5 +285,5 @@ fn type_guid(kind: PartitionType, architecture: Architecture) -> Result<Uuid, Pl
         (PartitionType::Root, Architecture::Riscv64) => 0x72ec70a6_cf74_40e6_bd49_4bda08e8f224,
         (PartitionType::Root, Architecture::Ppc64le) => 0xc31c45e6_3f39_412e_80fb_4809c4980599,
         (PartitionType::Root, Architecture::S390x) => 0x5eead9a9_fe09_4a1e_a1d7_520d00531306,
-    }))
+    })
 }

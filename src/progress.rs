@@ -23,7 +23,7 @@ pub enum Event<'a> {
         task: Task,
         by: u64,
     },
-    /// Comes once for every `Begin`, also when the work failed.
+    /// Comes once for every `Begin` whose work did not fail.
     End {
         task: Task,
     },

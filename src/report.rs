@@ -8,7 +8,7 @@ use crate::bootloader::Summary;
 use crate::deploy::{Imported, Sysroot, TargetImage};
 use crate::image::Image;
 use crate::os::Os;
-use crate::output::{OutputError, OutputType, Sha256Text, Staging};
+use crate::output::{OutputError, OutputType, SUMS, Sha256Text, Staging};
 use crate::plan::DiskPlan;
 use crate::seed::Seed;
 
@@ -91,7 +91,6 @@ impl Report {
             uncompressed: layer.uncompressed,
             commit: commit.to_string(),
         });
-        let version = image.labels.get("org.opencontainers.image.version").or_else(|| image.labels.get("version"));
         Report {
             bootwright: env!("CARGO_PKG_VERSION"),
             image: ImageFacts {
@@ -99,7 +98,7 @@ impl Report {
                 target: target.as_str().to_owned(),
                 architecture: image.architecture.clone(),
                 created: image.created.clone(),
-                version: version.cloned(),
+                version: crate::deploy::image_version(&image.labels).map(str::to_owned),
                 layers: layers.collect(),
             },
             system: SystemFacts {
@@ -140,6 +139,6 @@ impl Report {
             .iter()
             .filter_map(|output| Some(format!("{}  {}\n", output.sha256.as_ref()?, output.path)))
             .collect();
-        if sums.is_empty() { Ok(()) } else { add("SHA256SUMS", &sums) }
+        if sums.is_empty() { Ok(()) } else { add(SUMS, &sums) }
     }
 }

@@ -116,6 +116,9 @@ fn systems_that_could_not_boot() {
     refused(MiniImage::bootable().without(&format!("{modules}/initramfs.img")), &["no initramfs", KERNEL, "hint: "]);
     let second = [file("usr/lib/modules/6.2.0/vmlinuz", "k"), file("usr/lib/modules/6.2.0/initramfs.img", "i")];
     refused(with(second), &["2 kernels", KERNEL, "6.2.0", "hint: "]);
+    let spaced = [file("usr/lib/modules/6 2/vmlinuz", "k"), file("usr/lib/modules/6 2/initramfs.img", "i")];
+    refused(MiniImage::bootable().without(&modules).with(spaced), &["6 2", "boot entry"]);
+    refused(with([file("usr/share/.ostree-wh.x", "")]), &[".ostree-wh.x", "not supported yet"]);
     refused(MiniImage::bootable().without("usr/lib/os-release"), &["os-release", "PRETTY_NAME"]);
     refused(MiniImage::bootable().without("sysroot"), &["sysroot"]);
     refused(MiniImage::bootable().without("ostree"), &["ostree"]);
@@ -129,7 +132,11 @@ fn names_that_the_boot_menu_cannot_show() {
     let image = place.write(&MiniImage::bootable()).reference();
     place.refuses(2, &image, &["--karg", "a=$b"], &["a=$b", "hint: "]);
     place.refuses(2, &image, &["--karg", "root=/dev/vda4"], &["root=/dev/vda4", "hint: "]);
+    place.refuses(2, &image, &["--karg", "quiet root=/dev/vda4"], &["root=/dev/vda4", "hint: "]);
     place.refuses(2, &image, &["--stateroot", "../up"], &["../up"]);
+    place.refuses(2, &image, &["--rootfs", "xfs"], &["xfs", "ext4", "hint: "]);
+    place.refuses(2, &image, &["--layout", "none"], &["none", "hint: "]);
+    place.refuses(2, &image, &["--target-imgref", "os:latest"], &["os:latest", "hint: "]);
 }
 
 #[test]
@@ -243,6 +250,17 @@ fn odd_entries_that_are_fine() {
     let output = place.0.path().join("out");
     program::succeed(program::build(&layout.reference(), &output).args(["--layout", &small]));
     assert_eq!(program::files_below(&output), ["SHA256SUMS", "manifest.json", "qcow2/disk.qcow2"]);
+}
+
+#[test]
+fn checksums_of_an_earlier_build_do_not_stay_beside_a_new_disk() {
+    let place = Place::new();
+    let layout = place.write(&MiniImage::bootable());
+    let small = support::mini_image::small_partitions(place.0.path());
+    let output = place.0.path().join("out");
+    program::succeed(program::build(&layout.reference(), &output).args(["--layout", &small]));
+    program::succeed(program::build(&layout.reference(), &output).args(["--layout", &small, "--no-checksums"]));
+    assert_eq!(program::files_below(&output), ["manifest.json", "qcow2/disk.qcow2"]);
 }
 
 #[test]

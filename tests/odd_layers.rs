@@ -178,3 +178,10 @@ fn odd_places_that_the_builder_writes_to_itself() {
     );
     built([file("var", "x")], |_| ());
 }
+
+#[test]
+fn an_images_own_definition_of_the_root_partition_is_the_only_one() {
+    let own =
+        [directory("usr/lib/repart.d"), file("usr/lib/repart.d/10-mine.conf", "[Partition]\n Type = root-x86-64\n")];
+    built(own, |deployment| assert!(!deployment.join("etc/repart.d").exists()));
+}

@@ -1,5 +1,6 @@
 //! Disks that the tool builds, booted in QEMU and judged from inside. Each test is one disk and takes minutes.
 
+#[path = "../../tests/oracle/mod.rs"]
 mod oracle;
 mod support;
 

@@ -1,5 +1,6 @@
 //! The test system as other people's tools see it: skopeo reads the image, tar the layers.
 
+#[path = "../../tests/oracle/mod.rs"]
 mod oracle;
 
 use std::collections::BTreeMap;

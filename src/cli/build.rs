@@ -1,16 +1,17 @@
 //! `bootwright build`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::Context;
 
 use super::args::{BuildArgs, CompressionMethod, Format};
-use super::{Outcome, print, progress, wrong};
+use super::{Outcome, hint, print, progress, wrong};
 use crate::build::{self, BuildError, Prepared};
 use crate::config::Config;
-use crate::deploy::{check_argument, check_stateroot};
+use crate::deploy::{DeployError, check_argument, check_stateroot};
 use crate::layout::Layout;
+use crate::os::RootFilesystem;
 use crate::output::OutputType;
 use crate::qcow2::Compression;
 use crate::report::Report;
@@ -21,13 +22,14 @@ pub fn run(args: &BuildArgs) -> anyhow::Result<Outcome> {
     let request = request(args)?;
     let progress = progress::of(args.progress);
     if args.dry_run {
-        let scratch = std::env::temp_dir();
-        let prepared = build::prepare(&request, &scratch, &*progress)?;
+        let prepared = build::prepare(&request, &scratch(&request.output)?, &*progress);
         progress.finish();
+        let prepared = prepared?;
         show_plan(&prepared, args.format)?;
     } else {
-        let report = build::build(&request, &*progress)?;
+        let report = build::build(&request, &*progress);
         progress.finish();
+        let report = report?;
         if !progress.is_silent() {
             summary(&report, &request.output);
         }
@@ -41,11 +43,7 @@ fn request(args: &BuildArgs) -> anyhow::Result<Request> {
         Some(path) => Config::load(path).map_err(wrong)?,
         None => Config::default(),
     };
-    args.kargs
-        .iter()
-        .try_for_each(|argument| check_argument(argument))
-        .map_err(|error| wrong(BuildError::from(error)))?;
-    args.stateroot.iter().try_for_each(|name| check_stateroot(name)).map_err(|error| wrong(BuildError::from(error)))?;
+    check(args, &config)?;
     let mut types = args.types.clone();
     types.sort();
     types.dedup();
@@ -58,14 +56,19 @@ fn request(args: &BuildArgs) -> anyhow::Result<Request> {
         types,
         output: args.output.clone(),
         root_filesystem: args.rootfs,
-        layout: args.layout.as_deref().map(Layout::named).transpose().map_err(wrong)?,
+        layout: args
+            .layout
+            .as_deref()
+            .map(Layout::named)
+            .transpose()
+            .map_err(|error| wrong(BuildError::from(error)))?,
         bootloader: args.bootloader,
         target: args
             .target_imgref
             .as_deref()
             .map(str::parse)
             .transpose()
-            .map_err(|error: crate::deploy::DeployError| wrong(error))?,
+            .map_err(|error: DeployError| wrong(BuildError::from(error)))?,
         architecture: args.target_arch,
         stateroot: args.stateroot.clone(),
         kargs: args.kargs.clone(),
@@ -82,6 +85,24 @@ fn request(args: &BuildArgs) -> anyhow::Result<Request> {
         checksums: !args.no_checksums,
         threads,
     })
+}
+
+/// What can be told from the words alone, though other rooms decide it.
+fn check(args: &BuildArgs, config: &Config) -> anyhow::Result<()> {
+    let refused = |error: DeployError| wrong(BuildError::from(error));
+    let mut arguments = args.kargs.iter().chain(&config.customizations.kernel_append);
+    arguments.try_for_each(|argument| check_argument(argument)).map_err(refused)?;
+    args.stateroot.iter().try_for_each(|name| check_stateroot(name)).map_err(refused)?;
+    match args.rootfs {
+        None | Some(RootFilesystem::Ext4) => Ok(()),
+        Some(asked) => Err(wrong(BuildError::RootFilesystem { asked })),
+    }
+}
+
+/// A plan is made in the directory that the outputs would go to, or the nearest one above it that is there: /tmp may be memory.
+fn scratch(output: &Path) -> anyhow::Result<PathBuf> {
+    let absolute = std::path::absolute(output)?;
+    Ok(absolute.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/")).to_owned())
 }
 
 fn source_date_epoch() -> anyhow::Result<Option<i64>> {
@@ -104,8 +125,8 @@ fn plan_text(report: &Report) -> String {
     let mut text = format!(
         "{} {}, kernel {}\ncommit {}\nboot loader: {} ({})\narguments: {}\n\n{:>3}  {:<12} {:>10} {:>10}  {}\n",
         report.system.name,
-        report.image.version.as_deref().unwrap_or_default(),
-        report.system.kernel,
+        hint::printable(report.image.version.as_deref().unwrap_or_default()),
+        hint::printable(&report.system.kernel),
         report.deployment.commit,
         report.bootloader.loader,
         report.bootloader.firmware,
@@ -130,7 +151,7 @@ fn plan_text(report: &Report) -> String {
 }
 
 fn summary(report: &Report, output: &Path) {
-    eprintln!("{} {}: {}", report.system.name, report.system.kernel, report.bootloader.firmware);
+    eprintln!("{} {}: {}", report.system.name, hint::printable(&report.system.kernel), report.bootloader.firmware);
     for file in &report.outputs {
         let virtual_size = match file.kind {
             OutputType::Qcow2 => format!(", a disk of {}", Bytes(report.disk.bytes)),

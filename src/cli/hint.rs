@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::{self, IsTerminal, stderr};
 
+use crate::bootloader::BootloaderError;
 use crate::build::BuildError;
 use crate::deploy::DeployError;
 use crate::image_ref::ImageRefError;
@@ -31,7 +32,7 @@ pub fn warning(text: &str) {
 
 /// Messages repeat names out of the image, which may hold anything: control characters are escaped, and of a long message the
 /// middle is left out.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     const HEAD: usize = 800;
     const TAIL: usize = 400;
     let escape = |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
@@ -74,7 +75,7 @@ fn build_hint(error: &BuildError) -> Option<String> {
         BuildError::Os(error) => return os_hint(error),
         BuildError::Output(OutputError::Io { source, .. }) => return io_hint(source),
         BuildError::Layout(_) => "`bootwright layouts` lists the layouts; --layout FILE takes one of yours".to_owned(),
-        BuildError::Bootloader(_) => {
+        BuildError::Bootloader(BootloaderError::NoGrub { .. }) => {
             "install shim and GRUB for UEFI in the image (Debian: shim-signed grub-efi-amd64-signed; Fedora: shim grub2-efi)".to_owned()
         }
         _ => return None,
@@ -88,7 +89,7 @@ fn deploy_hint(error: &DeployError) -> Option<String> {
             "a bootable container says so itself: add `LABEL containers.bootc=1` to its Containerfile"
         }
         DeployError::Encapsulated => {
-            "an image built on top of it with a Containerfile, squashed (podman build --squash-all), is a plain one"
+            "an image of one layer without that label is a plain one: podman build --squash-all --unsetlabel ostree.final-diffid"
         }
         DeployError::KernelArgument { .. } => {
             "arguments come from --karg, customizations.kernel.append, and the image's kargs.d"
@@ -116,7 +117,7 @@ fn os_hint(error: &OsError) -> Option<String> {
 fn io_hint(error: &io::Error) -> Option<String> {
     let text = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "a build needs room for the unpacked image twice: once while it is read, once for the outputs"
+            "a build needs room for the unpacked image while it is read, and for the outputs"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "choose a directory you may write to with --output"

@@ -115,7 +115,11 @@ pub fn lines(style: ProgressStyle) -> Lines {
 
 impl Lines {
     pub fn are_silent(&self) -> bool {
-        matches!(self.0, ProgressStyle::None | ProgressStyle::Json)
+        self.0 == ProgressStyle::None
+    }
+
+    pub fn are_json(&self) -> bool {
+        self.0 == ProgressStyle::Json
     }
 
     /// Something a person waits for.

@@ -76,6 +76,9 @@ fn save(path: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 fn tell(verdict: &Verdict, lines: &Lines) {
+    if lines.are_json() {
+        return lines.detail("verdict", &verdict.reason);
+    }
     if lines.are_silent() && verdict.passed {
         return;
     }

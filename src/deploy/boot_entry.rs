@@ -30,6 +30,9 @@ impl BootEntry {
         directory: &str,
         link: &str,
     ) -> Result<BootEntry, DeployError> {
+        if kernel.version.contains(char::is_whitespace) || unreadable(&kernel.version).is_some() {
+            return Err(DeployError::KernelVersion { version: kernel.version.clone() });
+        }
         let title = format!("{pretty_name} (ostree:0)");
         if let Some(reason) = unreadable(&title) {
             return Err(DeployError::Title { title: pretty_name.to_owned(), reason });
@@ -69,7 +72,8 @@ impl BootEntry {
 /// Why GRUB's script reader would not pass `text` on unchanged; `None` when it does.
 ///
 /// Measured with GRUB 2.06, 2.12 and 2.14: quotes vanish and must be balanced, `$` expands, `;` ends a command, and
-/// `& | { } < >` are syntax errors that make the entry disappear.
+/// `& | { } < >` are syntax errors that make the entry disappear. A backslash would have to be doubled, `#` begins a comment at
+/// the start of a word, and what is not ASCII depends on the menu's font: refused to be safe.
 pub fn unreadable(text: &str) -> Option<String> {
     let bad = text.chars().find(|&c| "\"'$;&|{}<>\\#`".contains(c) || c.is_control() || !c.is_ascii())?;
     Some(match bad {

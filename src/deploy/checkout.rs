@@ -10,6 +10,9 @@ use crate::tree::{Data, InodeId, Kind, Stat, Tree};
 /// ext4 allows 65000 links to an inode; a few are kept for the upgrades to come.
 const LINKS_PER_OBJECT: u32 = 64_000;
 
+/// Files so called become overlayfs whiteouts, character devices, at checkout.
+const EMBEDDED_WHITEOUT: &str = ".ostree-wh.";
+
 /// A fresh filesystem that holds the deployment, not yet linked anywhere, and the objects it is made of.
 pub struct CommitTree {
     pub tree: Tree,
@@ -46,6 +49,9 @@ struct Checkout<'a> {
 impl Checkout<'_> {
     fn fill(&mut self, into: InodeId, directory: &Directory) -> Result<(), DeployError> {
         for (name, checksum) in &directory.files {
+            if name.starts_with(EMBEDDED_WHITEOUT) {
+                return Err(DeployError::EmbeddedWhiteout { path: name.to_string() });
+            }
             let inode = self.linked(checksum)?;
             self.tree.link(into, name.as_bytes(), inode);
         }

@@ -29,11 +29,13 @@ WantedBy=multi-user.target
 
 const UNIT_NAME: &str = "bootwright-growfs.service";
 
-/// Puts the partition definition and the enabled unit into the deployment's /etc.
-pub fn place(tree: &mut Tree, etc: InodeId, time: Seconds) {
+/// Puts the enabled unit into the deployment's /etc, and the partition's definition unless the image brings its own.
+pub fn place(tree: &mut Tree, etc: InodeId, define_root: bool, time: Seconds) {
     let (directory, file) = (Stat::root(0o755, time), Stat::root(0o644, time));
-    let repart = tree.ensure_directories(etc, "repart.d", &directory);
-    tree.add_file(repart, "50-root.conf", file.clone(), REPART);
+    if define_root {
+        let repart = tree.ensure_directories(etc, "repart.d", &directory);
+        tree.add_file(repart, "50-root.conf", file.clone(), REPART);
+    }
     let units = tree.ensure_directories(etc, "systemd/system", &directory);
     tree.add_file(units, UNIT_NAME, file, UNIT);
     let wants = tree.ensure_directories(units, "multi-user.target.wants", &directory);

@@ -7,7 +7,6 @@ use crate::os::{Architecture, InstallConfig};
 #[derive(Clone, Debug, Default)]
 pub struct RootMount {
     pub root: Option<String>,
-    pub flags: Option<String>,
     pub boot: Option<String>,
 }
 
@@ -16,7 +15,7 @@ pub struct RootMount {
 pub struct KernelArguments(Vec<String>);
 
 impl KernelArguments {
-    /// `root= rootflags= rw boot=`, the install configuration's, kargs.d's, then the user's; before the user's the consoles,
+    /// `root= rw boot=`, the install configuration's, kargs.d's, then the user's; before the user's the consoles,
     /// unless somebody names one.
     pub fn assemble(
         mount: &RootMount,
@@ -27,7 +26,6 @@ impl KernelArguments {
     ) -> Result<KernelArguments, DeployError> {
         let mut all = KernelArguments::default();
         all.0.extend(mount.root.as_ref().map(|root| format!("root={root}")));
-        all.0.extend(mount.flags.as_ref().map(|flags| format!("rootflags={flags}")));
         all.0.push("rw".to_owned());
         all.0.extend(mount.boot.as_ref().map(|boot| format!("boot={boot}")));
         all.append(install.kargs.iter().chain(kargs_d).flat_map(|text| text.split_ascii_whitespace()));
@@ -65,10 +63,10 @@ impl KernelArguments {
 
 /// Whether a user's argument can be added: not one that the disk itself decides, nor one that the boot menu would mangle.
 pub fn check_argument(argument: &str) -> Result<(), DeployError> {
-    if argument.split('=').next() == Some("root") {
-        return refuse(argument, "the disk's own root filesystem is named already".to_owned());
-    }
-    argument.split_ascii_whitespace().try_for_each(check_readable)
+    argument.split_ascii_whitespace().try_for_each(|word| match word.split('=').next() {
+        Some("root") => refuse(word, "the disk's own root filesystem is named already".to_owned()),
+        _ => check_readable(word),
+    })
 }
 
 /// An argument that the boot menu's reader would not hand to the kernel as it stands is refused.
@@ -96,7 +94,7 @@ mod tests {
     fn assemble(install: &[&str], deletes: &[&str], user: &[&str]) -> Result<String, DeployError> {
         let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
         let install = InstallConfig { kargs: owned(install), karg_deletes: owned(deletes), ..InstallConfig::default() };
-        let mount = RootMount { root: Some("UUID=r".into()), flags: None, boot: Some("UUID=b".into()) };
+        let mount = RootMount { root: Some("UUID=r".into()), boot: Some("UUID=b".into()) };
         let all =
             KernelArguments::assemble(&mount, &install, &["quiet".into()], &owned(user), Some(Architecture::X86_64))?;
         Ok(all.iter().collect::<Vec<_>>().join(" "))

@@ -17,6 +17,7 @@ mod stateroot;
 mod sysroot;
 mod target;
 
+pub use aleph::version as image_version;
 pub use boot_entry::BootEntry;
 pub use checkout::CommitTree;
 pub use import::{Imported, created, import, refuse_unsupported};
@@ -49,6 +50,10 @@ pub enum DeployError {
     Stateroot { name: String },
     #[error("the target image reference `{reference}` is not one: {reason}")]
     Target { reference: String, reason: &'static str },
+    #[error("the kernel version {version:?} (the directory below usr/lib/modules) cannot stand in a boot entry")]
+    KernelVersion { version: String },
+    #[error("`{path}` is one of ostree's embedded whiteouts, and laying those down is not supported yet")]
+    EmbeddedWhiteout { path: String },
     #[error("the kernel argument `{argument}` cannot be used: {reason}")]
     KernelArgument { argument: String, reason: String },
     #[error("the boot menu cannot show the system's name `{title}` (PRETTY_NAME in os-release): {reason}")]

@@ -170,7 +170,7 @@ fn place_etc(root: &mut Tree, image: &Image, os: &Os, etc: InodeId, options: &Op
     let text = fstab::fstab(&given.unwrap_or_default(), &mounts(os, options));
     root.add_file(etc, "fstab", Stat::root(0o644, options.time), text);
     if os.has_growers {
-        growth::place(root, etc, options.time);
+        growth::place(root, etc, !os.has_root_definition, options.time);
     }
     Ok(())
 }
@@ -201,7 +201,6 @@ fn boot_entry(os: &Os, options: &Options<'_>, names: &Names) -> Result<BootEntry
     };
     let mount = RootMount {
         root: spec(&os.install.root_mount_spec, &options.root_uuid),
-        flags: None,
         boot: spec(&os.install.boot_mount_spec, &options.boot_uuid),
     };
     let arguments = KernelArguments::assemble(&mount, &os.install, &os.kargs, options.kargs, options.consoles)?;
@@ -216,8 +215,10 @@ fn warnings(os: &Os) -> Vec<String> {
         );
     }
     if os.update_client.is_none() {
-        warnings
-            .push("the image has no client that could upgrade it (bootc with skopeo, rpm-ostree or ostree)".to_owned());
+        warnings.push(
+            "the image has no client that could upgrade it (bootc with skopeo and podman, rpm-ostree or ostree)"
+                .to_owned(),
+        );
     }
     warnings
 }

@@ -27,6 +27,13 @@ impl TargetImage {
         (target, Some(warning))
     }
 
+    /// A digest never moves on, so a machine that follows one finds no upgrades.
+    pub fn pinned_warning(&self) -> Option<String> {
+        self.0
+            .contains('@')
+            .then(|| format!("the machine would never find an upgrade: `{}` names a digest, not a tag", self.0))
+    }
+
     /// As refs and skopeo say it.
     pub fn with_transport(&self) -> String {
         format!("docker://{}", self.0)

@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::os::Architecture;
-use crate::units::Bytes;
+use crate::units::{Bytes, MIB, TIB};
 
 /// The layouts that come with the program: name and text.
 const BUILT_IN: [(&str, &str); 1] = [("x86_64", include_str!("../../partition-layouts/x86_64.toml"))];
+
+const LEAST_ESP: Bytes = Bytes(34 * MIB);
+/// What ext4 with blocks of 4 KiB and 32-bit block numbers reaches.
+const MOST: Bytes = Bytes(16 * TIB);
 
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
@@ -120,6 +124,9 @@ impl Layout {
                 return Err(format!("the partition of type {kind:?} needs MountPoint \"{mount_point}\" and {with}"));
             }
         }
+        for partition in &self.partitions {
+            check_sizes(partition)?;
+        }
         if let Some(long) = self.partitions.iter().find(|partition| partition.label.encode_utf16().count() > 36) {
             return Err(format!("the label `{}` has more than the 36 characters that GPT keeps", long.label));
         }
@@ -141,6 +148,26 @@ impl Layout {
     }
 }
 
+/// Sizes that can be laid out, and no key that would do nothing.
+fn check_sizes(partition: &Partition) -> Result<(), String> {
+    let Partition { kind, label, size_min_bytes, .. } = partition;
+    if *kind == PartitionType::Esp && *size_min_bytes < LEAST_ESP {
+        return Err(format!("the ESP `{label}` needs SizeMinBytes of at least {LEAST_ESP}, the smallest FAT32 volume"));
+    }
+    if *size_min_bytes > MOST {
+        return Err(format!("SizeMinBytes of `{label}` is {size_min_bytes}, and at most {MOST} can be laid out"));
+    }
+    if *kind == PartitionType::BiosBoot && (partition.format.is_some() || partition.mount_point.is_some()) {
+        return Err(format!(
+            "the BIOS boot partition `{label}` holds no filesystem: Format and MountPoint do not belong there"
+        ));
+    }
+    if *kind != PartitionType::Root && partition.grow_file_system {
+        return Err(format!("only the root partition can grow, `{label}` cannot have GrowFileSystem"));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +185,8 @@ mod tests {
         for (from, to, reason) in [
             ("Type = \"xbootldr\"", "Type = \"esp\"", "exactly one"),
             ("Format = \"ext4\"", "", "Xbootldr"),
+            ("512M", "1M", "FAT32"),
+            ("\"1G\"", "\"99999T\"", "16 TiB"),
             ("Label = \"bios\"", "Labl = \"bios\"", "Labl"),
             ("Label = \"root\"", "Label = \"a-label-longer-than-16\"", "too long"),
         ] {

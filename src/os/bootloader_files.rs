@@ -76,11 +76,14 @@ fn search(
     architecture: Architecture,
     found: &mut Vec<EfiBinary>,
 ) -> Result<(), ReadError> {
+    let Some(here) = files.find(directory)? else { return Ok(()) };
     for name in files.list(directory)? {
         let path = format!("{directory}/{name}");
-        let Some(inode) = files.find(&path)? else { continue };
+        // Links may lead to programs, but not to directories: a link to `.` would be walked without end.
+        let own = files.tree.child(here, name.as_bytes()).is_some_and(|id| files.tree.is_directory(id));
+        let Ok(Some(inode)) = files.find(&path) else { continue };
         match &files.tree.inode(inode).kind {
-            Kind::Directory(_) if depth > 0 => search(files, &path, depth - 1, architecture, found)?,
+            Kind::Directory(_) if own && depth > 0 => search(files, &path, depth - 1, architecture, found)?,
             Kind::Regular(data) if is_efi_name(&name) && data.len() <= LIMIT => {
                 let bytes = files.read(&path, LIMIT)?.unwrap_or_default();
                 found.extend(classify(&bytes, architecture).map(|(role, signed)| EfiBinary {

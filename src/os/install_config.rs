@@ -1,6 +1,7 @@
 //! How the image wants to be installed: the merged `[install]` table of `bootc/install/*.toml`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
 
@@ -17,6 +18,16 @@ pub enum RootFilesystem {
     Ext4,
     Xfs,
     Btrfs,
+}
+
+impl fmt::Display for RootFilesystem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RootFilesystem::Ext4 => "ext4",
+            RootFilesystem::Xfs => "xfs",
+            RootFilesystem::Btrfs => "btrfs",
+        })
+    }
 }
 
 /// What the image asks of its installer. Absent means that the image says nothing.

@@ -1,5 +1,7 @@
 //! The kernel of an image: usr/lib/modules/VERSION/vmlinuz and what stands beside it.
 
+use std::io::{BufRead, BufReader};
+
 use sha2::{Digest as _, Sha256};
 
 use super::OsError;
@@ -89,8 +91,21 @@ fn hash_tree(files: &Files<'_>, id: InodeId, hash: &mut Sha256) -> Result<(), Re
 
 fn hash_file(files: &Files<'_>, id: InodeId, hash: &mut Sha256) -> Result<(), ReadError> {
     let Kind::Regular(data) = &files.tree.inode(id).kind else { return Ok(()) };
-    let bytes = files.bytes(data).map_err(|source| ReadError::Spool { path: "boot file".into(), source })?;
-    hash.update(&bytes);
+    match data {
+        Data::Bytes(bytes) => hash.update(bytes),
+        Data::Spooled(content) => {
+            let mut reader = BufReader::with_capacity(1 << 20, files.spool.reader(*content));
+            loop {
+                let piece = reader.fill_buf().map_err(|source| ReadError::BootFile { source })?;
+                if piece.is_empty() {
+                    break;
+                }
+                hash.update(piece);
+                let len = piece.len();
+                reader.consume(len);
+            }
+        }
+    }
     Ok(())
 }
 

@@ -70,7 +70,9 @@ pub struct Os {
     pub libostree_writes_composefs: bool,
     /// Whether systemd-repart and systemd-growfs are there, to grow the root partition and its filesystem at boot.
     pub has_growers: bool,
-    /// A program that can fetch the next version: bootc with skopeo, rpm-ostree, or ostree.
+    /// Whether the image itself says what systemd-repart does with the root partition.
+    pub has_root_definition: bool,
+    /// A program that can fetch the next version: bootc with skopeo and podman, rpm-ostree, or ostree.
     pub update_client: Option<&'static str>,
     pub efi_binaries: Vec<EfiBinary>,
 }
@@ -89,6 +91,7 @@ impl Os {
             kargs: kargs_d::read(files, architecture)?,
             libostree_writes_composefs: libostree::links_libcomposefs(files)?,
             has_growers: files.is_file("usr/bin/systemd-repart")? && files.is_file("usr/lib/systemd/systemd-growfs")?,
+            has_root_definition: has_root_definition(files)?,
             update_client: update_client(files)?,
             efi_binaries: bootloader_files::find(files, architecture)?,
             kernel,
@@ -129,8 +132,24 @@ fn check_etc(files: &Files<'_>) -> Result<(), OsError> {
     Ok(())
 }
 
+/// repart.d files are merged by name: a second definition of the root would make a second root partition.
+fn has_root_definition(files: &Files<'_>) -> Result<bool, ReadError> {
+    for directory in ["usr/lib/repart.d", "usr/etc/repart.d"] {
+        for name in files.list(directory)?.into_iter().filter(|name| name.ends_with(".conf")) {
+            let text = files.read_text(&format!("{directory}/{name}"), CONFIG_LIMIT)?.unwrap_or_default();
+            let types =
+                text.lines().filter_map(|line| line.trim().strip_prefix("Type")?.trim_start().strip_prefix('='));
+            if types.map(str::trim).any(|kind| kind.starts_with("root")) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
 fn update_client(files: &Files<'_>) -> Result<Option<&'static str>, ReadError> {
-    if files.is_file("usr/bin/bootc")? && files.is_file("usr/bin/skopeo")? {
+    let [bootc, skopeo, podman] = ["bootc", "skopeo", "podman"].map(|name| files.is_file(&format!("usr/bin/{name}")));
+    if bootc? && skopeo? && podman? {
         return Ok(Some("bootc"));
     }
     for (path, name) in [("usr/bin/rpm-ostree", "rpm-ostree"), ("usr/bin/ostree", "ostree")] {

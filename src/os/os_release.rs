@@ -8,7 +8,6 @@ pub struct OsRelease {
     /// What the boot menu calls the system: PRETTY_NAME, else ID.
     pub pretty_name: String,
     pub id: Option<String>,
-    pub version_id: Option<String>,
 }
 
 impl OsRelease {
@@ -27,7 +26,7 @@ impl OsRelease {
         };
         let id = value("ID").filter(|id| !id.is_empty());
         let pretty_name = value("PRETTY_NAME").filter(|name| !name.is_empty()).or_else(|| id.clone())?;
-        Some(OsRelease { pretty_name, id, version_id: value("VERSION_ID") })
+        Some(OsRelease { pretty_name, id })
     }
 }
 
@@ -57,7 +56,7 @@ mod tests {
         let text = "NAME=x\nPRETTY_NAME=\"Debian \\\"13\\\" \\$x\"\nID='debian'\nVERSION_ID=13\nID=debian\n";
         let release = OsRelease::parse(text).unwrap();
         assert_eq!(release.pretty_name, "Debian \"13\" $x");
-        assert_eq!((release.id.as_deref(), release.version_id.as_deref()), (Some("debian"), Some("13")));
+        assert_eq!(release.id.as_deref(), Some("debian"));
     }
 
     #[test]

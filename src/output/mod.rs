@@ -16,7 +16,7 @@ use serde::Serialize;
 
 pub use checksums::Sha256Text;
 pub use pass::{Options, write};
-pub use staging::{Staging, remove_leftovers};
+pub use staging::{SUMS, Staging};
 
 use crate::disk::{Disk, Extent};
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// How far a thread may be ahead of the oldest piece that is still missing; bounds the memory of waiting pieces.
-const WINDOW: usize = 16;
+/// How far a thread may be ahead of the oldest piece that is still missing; bounds the memory of waiting pieces, and more
+/// threads than this would only wait.
+pub const WINDOW: usize = 16;
 
 /// Pieces with their number, handed to `consume` in increasing order, by whichever thread closes the gap.
 pub struct InOrder<T, C> {

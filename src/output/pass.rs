@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::checksums::{self, RawChecksum};
 use super::chunk::Chunks;
+use super::order;
 use super::qcow2::Qcow2;
 use super::raw::Raw;
 use super::spool_room::SpoolRoom;
@@ -100,7 +101,7 @@ fn run(
         Ok(())
     };
     std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
+        for _ in 0..threads.clamp(1, order::WINDOW) {
             scope.spawn(|| {
                 if let Err(error) = work() {
                     stop.store(true, Ordering::Relaxed);

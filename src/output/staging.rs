@@ -11,6 +11,9 @@ use super::OutputError;
 /// What a temporary name begins with; the rest is the final name.
 const PREFIX: &str = ".bootwright-partial-";
 
+/// The file of checksums, which must not outlive the disks it speaks of.
+pub const SUMS: &str = "SHA256SUMS";
+
 /// Directories below the output directory in which outputs are made.
 const DIRECTORIES: [&str; 3] = ["", "qcow2", "image"];
 
@@ -61,6 +64,10 @@ impl Staging {
                 .map_err(OutputError::io("renaming a finished file to", &file.path))?;
         }
         self.committed = true;
+        let sums = self.directory.join(SUMS);
+        if !self.files.iter().any(|file| file.path == sums) {
+            let _ = fs::remove_file(sums); // those of an earlier build would be wrong; usually there are none
+        }
         Ok(self.files.iter().map(|file| file.path.clone()).collect())
     }
 }
@@ -107,7 +114,7 @@ impl Drop for Staging {
 }
 
 /// Removes temporary files that a killed build left in an output directory.
-pub fn remove_leftovers(directory: &Path) {
+fn remove_leftovers(directory: &Path) {
     for below in DIRECTORIES {
         let entries = fs::read_dir(directory.join(below)).into_iter().flatten().flatten();
         for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {

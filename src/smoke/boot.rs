@@ -16,6 +16,8 @@ use super::{Request, Verdict};
 const TICK: Duration = Duration::from_millis(100);
 /// The login prompt of the screen comes a moment after that of the serial console.
 const SCREEN_SETTLES: Duration = Duration::from_secs(3);
+/// A guest that says nothing for this long in the middle of a line waits at a prompt.
+const QUIET: Duration = Duration::from_millis(400);
 /// After a failure the guest gets this long to finish its sentence: a panic is many lines.
 const LAST_WORDS: Duration = Duration::from_millis(700);
 
@@ -127,16 +129,19 @@ fn listen(
     events: &mut dyn FnMut(Event<'_>),
 ) -> Result<Option<Outcome>, Error> {
     let (started, mut silent) = (Instant::now(), true);
+    let mut heard = started;
     loop {
         if request.stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
         if let Some(text) = machine.console().read(TICK) {
-            silent = false;
+            (silent, heard) = (false, Instant::now());
             transcript.hear(&text, events);
         } else if let Some((status, said)) = machine.exited()?.filter(|_| machine.console().ended()) {
             let exited = Outcome::Exited { after: started.elapsed(), status: status.to_string(), said };
             return Ok(Some(exited).filter(|_| !silent || patience.is_none()));
+        } else if heard.elapsed() >= QUIET {
+            transcript.pause(events);
         }
         if let Some(finding) = transcript.finding().cloned() {
             hear_last_words(&finding, machine, transcript, events);

@@ -69,11 +69,15 @@ impl Transcript {
                 self.end_line(events);
             }
         }
-        let partial = std::mem::take(&mut self.partial);
-        // Half a line may lack the word that would tell it apart; only a login prompt shows its stage without an end.
-        self.advance(Stage::of(&partial).filter(|stage| *stage == Stage::Login), events);
-        self.judge(&partial);
-        self.partial = partial;
+    }
+
+    /// The guest has been quiet for a while: what it said last is a prompt, not half a line. Half a line is not judged, it
+    /// may lack the word that tells it apart.
+    pub fn pause(&mut self, events: &mut dyn FnMut(Event<'_>)) {
+        let prompt = std::mem::take(&mut self.partial);
+        self.advance(Stage::of(&prompt), events);
+        self.judge(&prompt);
+        self.partial = prompt;
     }
 
     /// Empty lines are dropped; a redrawn line ends in a carriage return and would be followed by one.
@@ -145,6 +149,7 @@ mod tests {
         let asked: Vec<_> = asked.iter().map(|pattern| Regex::new(pattern).unwrap()).collect();
         let mut transcript = Transcript::new(&asked);
         text.chars().for_each(|c| transcript.hear(&c.to_string(), &mut |_| {}));
+        transcript.pause(&mut |_| {});
         transcript
     }
 
@@ -166,6 +171,15 @@ mod tests {
         let transcript = heard(&["grub>", "never"], "grub> ");
         assert_eq!(transcript.finding(), None);
         assert_eq!(transcript.missing(), ["`never`"]);
+    }
+
+    #[test]
+    fn half_a_line_decides_nothing() {
+        let mut transcript = Transcript::new(&[Regex::new("^one [0-9]+$").unwrap()]);
+        transcript.hear("one 4", &mut |_| {});
+        assert_eq!(transcript.finding(), None);
+        transcript.hear("2\n", &mut |_| {});
+        assert_eq!(transcript.finding(), Some(&Finding::Success { line: "one 42".into() }));
     }
 
     #[test]

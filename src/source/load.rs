@@ -36,21 +36,18 @@ pub fn load(
     let finished =
         Crew { source, jobs: &jobs, spool: &spool, progress, failed: AtomicUsize::new(usize::MAX) }.run(threads)?;
     let (layers, objects) = assemble(&jobs, finished);
-    let annotation = |key: &str| manifest.annotations().as_ref().and_then(|all| all.get(key)).cloned();
     let labels = config.config().as_ref().and_then(|config| config.labels().clone()).unwrap_or_default();
     Ok(Image {
         manifest_digest: resolved.manifest_digest,
         architecture: config.architecture().to_string(),
         labels: labels.into_iter().collect(),
         created: config.created().clone(),
-        created_annotation: annotation("org.opencontainers.image.created"),
         ref_name: resolved.ref_name,
         manifest: resolved.manifest,
         config: resolved.config,
         layers,
         objects,
         spool,
-        warnings: Vec::new(),
     })
 }
 

@@ -11,6 +11,8 @@ pub enum ReadError {
     TooLarge { path: String, len: u64, limit: u64 },
     #[error("`{path}` could not be read back from the spool: {source}")]
     Spool { path: String, source: SpoolError },
+    #[error("a file for /boot could not be read back from the spool: {source}")]
+    BootFile { source: std::io::Error },
 }
 
 /// A tree seen from one directory that plays `/`, with the spool its bytes are in.
