@@ -56,6 +56,7 @@ fn a_configured_disk_boots_with_secure_boot_grows_lets_its_user_in_and_upgrades(
     system::journal_has_no_errors(&mut guest);
     the_user_logs_in_with_the_right_password_only(&mut guest);
     guest.screenshot("configured.png");
+    the_systems_own_e2fsck_finds_nothing_to_repair(&mut guest, &next);
     upgrade(&mut guest, &next);
     guest.power_off();
     the_used_disk_is_sound(&UsedDisk::of(&larger), disk.root().number);
@@ -169,6 +170,16 @@ fn the_user_logs_in_with_the_right_password_only(guest: &mut Guest) {
     assert_eq!(session.says("tr @ + < ~/.ssh/authorized_keys"), WARDEN_KEY.replace('@', "+"));
     assert_eq!(session.says("touch ~/mine && stat -c %U ~/mine"), "warden");
     session.close();
+}
+
+/// The second disk lies in the machine unmounted, as it was built: its /boot is partition 3, its root partition 4.
+fn the_systems_own_e2fsck_finds_nothing_to_repair(guest: &mut Guest, next: &BuiltDisk) {
+    let root = guest.says(&format!("blkid -U {}", next.root_uuid()));
+    let disk = root.trim_end_matches(char::is_numeric);
+    for partition in [3, 4] {
+        let said = guest.says(&format!("e2fsck -f -n {disk}{partition} 2>&1"));
+        assert!(!said.to_lowercase().contains("fix"), "{said}");
+    }
 }
 
 /// Deploys the other disk's commit out of its repository, by the client in the image, with /boot and /sysroot mounted read-only.
