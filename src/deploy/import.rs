@@ -26,8 +26,6 @@ pub struct Imported {
     pub layers: Vec<(Digest, Checksum)>,
     /// Every commit, dirtree and dirmeta object.
     pub metadata: BTreeMap<ObjectName, Vec<u8>>,
-    /// Seconds since 1970 that all commits carry.
-    pub timestamp: i64,
     pub warnings: Vec<String>,
 }
 
@@ -59,7 +57,7 @@ pub fn import(image: &Image, fallback_time: i64) -> Result<Imported, DeployError
         ("ostree.manifest-digest".to_owned(), Value::String(image.manifest_digest.to_string())),
     ];
     let commit = commit(&merged.root, facts, timestamp, &mut metadata);
-    Ok(Imported { commit, merged: merged.root, layers, metadata, timestamp, warnings })
+    Ok(Imported { commit, merged: merged.root, layers, metadata, warnings })
 }
 
 fn version() -> Value {

@@ -27,26 +27,31 @@ pub fn compose(plan: &DiskPlan, filesystems: &Filesystems, seed: &Seed, time: Se
             Content::Esp { volume_id, label } => {
                 extents.extend(esp(partition, *volume_id, label, &filesystems.esp, time)?)
             }
-            Content::Boot(filesystem) => {
-                let options = filesystem_options(seed, "boot", filesystem.uuid, &filesystem.label, time, false);
-                let written = ext4::write(&options, &filesystem.geometry, &filesystems.boot);
-                let written = written.map_err(|source| DiskError::Ext4 { what: "/boot", source })?;
-                extents.extend(
-                    written.into_iter().flat_map(|extent| at_partition(partition, extent, &filesystems.placement)),
-                );
+            Content::Boot(planned) => {
+                let options = filesystem_options(seed, "boot", planned.uuid, &planned.label, time, false);
+                let written = ext4::write(&options, &planned.geometry, &filesystems.boot);
+                extents.extend(placed(partition, "/boot", written, &filesystems.placement)?);
             }
-            Content::Root(filesystem) => {
-                let options = filesystem_options(seed, "root", filesystem.uuid, &filesystem.label, time, true);
-                let written = ext4::write(&options, &filesystem.geometry, &filesystems.root);
-                let written = written.map_err(|source| DiskError::Ext4 { what: "root", source })?;
-                extents.extend(
-                    written.into_iter().flat_map(|extent| at_partition(partition, extent, &filesystems.placement)),
-                );
+            Content::Root(planned) => {
+                let options = filesystem_options(seed, "root", planned.uuid, &planned.label, time, true);
+                let written = ext4::write(&options, &planned.geometry, &filesystems.root);
+                extents.extend(placed(partition, "root", written, &filesystems.placement)?);
             }
         }
     }
     extents.sort_by_key(|extent| extent.at);
     Ok(Disk { bytes: plan.bytes, extents })
+}
+
+/// The extents of a filesystem as extents of the disk; `what` names it in the error.
+fn placed(
+    partition: &PlannedPartition,
+    what: &'static str,
+    written: Result<Vec<ext4::Extent>, ext4::Error>,
+    placement: &Placement,
+) -> Result<Vec<Extent>, DiskError> {
+    let extents = written.map_err(|source| DiskError::Ext4 { what, source })?.into_iter();
+    Ok(extents.flat_map(|extent| at_partition(partition, extent, placement)).collect())
 }
 
 fn at_partition(partition: &PlannedPartition, extent: ext4::Extent, placement: &Placement) -> Vec<Extent> {

@@ -7,13 +7,7 @@ use super::{Checksum, ObjectName};
 pub const CONFIG: &str =
     "[core]\nrepo_version=1\nmode=bare\n\n[sysroot]\nbootloader=none\nbootprefix=true\nreadonly=true\n";
 
-/// Mode of every directory of a repository.
-pub const DIRECTORY_MODE: u32 = 0o755;
-
-/// Mode of metadata objects, refs and `config`, all of them 0:0. File objects have the owner, mode and xattrs of the file.
-pub const METADATA_MODE: u32 = 0o644;
-
-/// The directories a repository always has besides `objects/00` to `objects/ff`, parents first.
+/// The directories (0755) a repository always has besides `objects/00` to `objects/ff`, parents first.
 pub const DIRECTORIES: [&str; 9] =
     ["extensions", "objects", "refs", "refs/heads", "refs/mirrors", "refs/remotes", "state", "tmp", "tmp/cache"];
 

@@ -26,7 +26,6 @@ pub struct Options<'a> {
 /// An output that is written but not yet renamed.
 pub struct Written {
     pub kind: OutputType,
-    pub path: PathBuf,
     pub bytes: u64,
     pub sha256: Option<Sha256Text>,
 }
@@ -66,7 +65,7 @@ pub fn write(
             _ if options.checksums => Some(checksums::of_file(&file).map_err(OutputError::io("reading back", &path))?),
             _ => None,
         };
-        written.push(Written { kind, path, bytes, sha256 });
+        written.push(Written { kind, bytes, sha256 });
     }
     progress.report(&Event::End { task: Task::Write });
     Ok(written)
