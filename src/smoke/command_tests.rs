@@ -31,12 +31,12 @@ fn each_machine_has_its_own_words() {
     use Accelerator::{Kvm, Tcg};
     use Arch::{Aarch64, X86_64};
     let cases: [Case; 5] = [
-        (X86_64, Tcg, None, &["-machine q35 -cpu max -accel tcg,thread=multi -m 1024"], &["pflash", "smm"]),
+        (X86_64, Tcg, None, &["-machine q35 -cpu max -accel tcg,thread=multi -m 1024 -smp 1 "], &["pflash", "smm"]),
         (
             X86_64,
             Kvm,
             Some(flash(false)),
-            &["q35,pflash0=flash0,pflash1=flash1 -cpu host -accel kvm"],
+            &["q35,pflash0=flash0,pflash1=flash1 -cpu host -accel kvm", " -smp 2 "],
             &["smm", "secure"],
         ),
         (
