@@ -1,23 +1,25 @@
 //! One build, from the request to finished files. Each verb opens one room.
 
+mod choose;
+mod origin;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::bootloader::{Grub, GrubBoot, Summary};
 use crate::customize;
-use crate::deploy::{self, CommitTree, Imported, Sysroot, TargetImage};
+use crate::deploy::{self, CommitTree, Imported, Sysroot, Target};
 use crate::disk::{self, Filesystems, Placement};
 use crate::ext4;
-use crate::image::Image;
-use crate::layout::Layout;
-use crate::os::{Architecture, Os, RootFilesystem};
+use crate::image::Contents;
+use crate::os::{Os, RootFilesystem};
 use crate::output::{self, Staging};
 use crate::plan::{DiskPlan, Identity, Sizes};
 use crate::progress::{Event, Progress, Task};
 use crate::report::{Output, Report};
-use crate::request::{BootloaderChoice, Request};
+use crate::request::Request;
 use crate::seed::Seed;
-use crate::source;
+use crate::source::Loaded;
 use crate::spool::Spool;
 use crate::tree::{Files, Stat, Tree};
 use crate::units::Bytes;
@@ -88,90 +90,62 @@ pub fn build(request: &Request, progress: &dyn Progress) -> Result<Report, Build
     Ok(report)
 }
 
-/// Reads the image and decides everything. The spool lies in `scratch`.
+/// Reads the source and decides everything. The spool lies in `scratch`.
 pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Result<Prepared, BuildError> {
-    let source = source::open(&request.image)?;
-    let platform = source::Platform::new(request.architecture.map(Architecture::oci));
-    let limits = source::Limits::default();
-    // What its labels rule out is refused before a layer is read.
-    deploy::refuse_unsupported(&source.resolve(&platform, &limits)?.labels()?)?;
-    let image = source::load(&*source, &platform, scratch, request.threads, &limits, progress)?;
-
+    let loaded = origin::load(request, scratch, progress)?;
     progress.report(&Event::Begin { task: Task::Deploy, label: "lay out the deployment", total: None });
-    let architecture: Architecture =
-        image.architecture.parse().map_err(|_| BuildError::Architecture(image.architecture.clone()))?;
-    let time = request.source_date_epoch.or_else(|| deploy::created(&image)).unwrap_or(0);
-    let imported = deploy::import(&image, time)?;
-    let checkout = CommitTree::checkout(&image, &imported, time)?;
-    let os =
-        Os::inspect(&Files { tree: &checkout.tree, root: checkout.deployment, spool: &image.spool }, architecture)?;
-    let grub = choose_bootloader(request.bootloader, &os)?;
-    choose_root_filesystem(request, &os)?;
-    let layout = match &request.layout {
-        Some(layout) => layout.clone(),
-        None => Layout::default_for(architecture)?,
-    };
-    let (target, target_warning) = match &request.target {
-        Some(target) => (target.clone(), None),
-        None => TargetImage::default_for(image.ref_name.as_deref(), os.release.id.as_deref()),
-    };
-    let target_warning = target_warning.or_else(|| target.pinned_warning());
-    let stateroot =
-        request.stateroot.clone().or_else(|| os.install.stateroot.clone()).unwrap_or_else(|| "default".to_owned());
-    let seed = request.seed.unwrap_or_else(|| seed(request, &image, &layout, &target, &stateroot));
-    let mut sysroot = lay_out(
-        request,
-        &image,
-        &os,
-        &imported,
-        checkout,
-        &Choices { seed, target: &target, stateroot: &stateroot, time },
-    )?;
+    let contents = loaded.contents();
+    let time = request.source_date_epoch.or_else(|| origin::created(&loaded)).unwrap_or(0);
+    let imported = origin::import(&loaded, time)?;
+    let checkout = CommitTree::checkout(contents, &imported, time)?;
+    let files = Files { tree: &checkout.tree, root: checkout.deployment, spool: &contents.spool };
+    let os = Os::inspect(&files, origin::architecture(request, &loaded)?)?;
+    let grub = choose::bootloader(request.bootloader, &os)?;
+    choose::root_filesystem(request, &os)?;
+    let layout = choose::layout(request, &os)?;
+    let (target, target_warning) = origin::target(request, &loaded, &os);
+    let stateroot = choose::stateroot(request, &os);
+    let seed = request.seed.unwrap_or_else(|| choose::seed(request, &loaded, &layout, &target, &stateroot));
+    let choices = Choices { seed, target: &target, stateroot: &stateroot, time };
+    let mut sysroot = lay_out(request, &loaded, &os, &imported, checkout, &choices)?;
     let customized = customize::apply(
         &mut sysroot.root,
         &customize::Place { deployment: sysroot.places.deployment, etc: sysroot.places.etc, var: sysroot.places.var },
-        &image.spool,
+        &contents.spool,
         &request.customizations,
         &seed,
         time,
     )?;
-    let (esp, bootloader) = install_bootloader(grub.as_ref(), &image, &os, &mut sysroot, &seed, time)?;
+    let (esp, bootloader) = install_bootloader(grub.as_ref(), contents, &os, &mut sysroot, &seed, time)?;
 
     let kernel_bytes = os.kernel.boot_bytes(&sysroot.root);
-    let placement = Placement::new(&image.objects);
+    let placement = Placement::new(&contents.objects);
     let filesystems = Filesystems {
         root: disk::filesystem_tree(&sysroot.root, &placement, time),
         boot: disk::filesystem_tree(&sysroot.boot, &placement, time),
         esp,
         placement,
     };
-    let plan = DiskPlan::new(&layout, architecture, &seed, &sizes(request, &filesystems, kernel_bytes)?)?;
-    let mut report = Report::new(&image, &os, &sysroot, &imported, &plan, &target, bootloader, &seed);
-    report.warnings.extend(
-        imported
-            .warnings
-            .iter()
-            .cloned()
-            .chain(sysroot.warnings.iter().cloned())
-            .chain(customized)
-            .chain(target_warning),
-    );
+    let plan = DiskPlan::new(&layout, os.architecture, &seed, &sizes(request, &filesystems, kernel_bytes)?)?;
+    let mut report = Report::new(&loaded, &os, &sysroot, &imported, &plan, &target, bootloader, &seed);
+    let own = imported.warnings.iter().chain(&sysroot.warnings).cloned();
+    report.warnings.extend(own.chain(customized).chain(target_warning));
     report.warnings.extend(plan.upgrade_warning());
     progress.report(&Event::End { task: Task::Deploy });
     report.warnings.iter().for_each(|warning| progress.report(&Event::Warning(warning)));
-    Ok(Prepared { plan, report, spool: image.spool, filesystems, seed, time })
+    Ok(Prepared { plan, report, spool: loaded.into_spool(), filesystems, seed, time })
 }
 
 struct Choices<'a> {
     seed: Seed,
-    target: &'a TargetImage,
+    target: &'a Target,
     stateroot: &'a str,
     time: i64,
 }
 
 fn lay_out(
     request: &Request,
-    image: &Image,
+    loaded: &Loaded,
     os: &Os,
     imported: &Imported,
     checkout: CommitTree,
@@ -183,6 +157,7 @@ fn lay_out(
     let options = deploy::Options {
         stateroot: choices.stateroot,
         target: choices.target,
+        image: loaded.image(),
         root_uuid: identity.root.to_string(),
         boot_uuid: identity.boot.to_string(),
         esp_id: Some(identity.esp_id()),
@@ -190,30 +165,12 @@ fn lay_out(
         consoles: request.default_kernel_args.then_some(os.architecture),
         time: choices.time,
     };
-    Ok(deploy::sysroot(image, os, imported, checkout, &options)?)
-}
-
-/// GRUB, unless the user wants none or the image asks for something else; the user's word wins over the image's.
-fn choose_bootloader(choice: BootloaderChoice, os: &Os) -> Result<Option<Grub<'_>>, BuildError> {
-    match (choice, os.install.bootloader.as_deref()) {
-        (BootloaderChoice::None, _) | (BootloaderChoice::Auto, Some("none")) => Ok(None),
-        (BootloaderChoice::Grub, _) | (BootloaderChoice::Auto, None | Some("grub" | "grub-cc")) => {
-            Ok(Some(Grub::choose(&os.efi_binaries, os.architecture)?))
-        }
-        (BootloaderChoice::Auto, Some(other)) => Err(BuildError::ImageBootloader(other.to_owned())),
-    }
-}
-
-fn choose_root_filesystem(request: &Request, os: &Os) -> Result<(), BuildError> {
-    match request.root_filesystem.or(os.install.root_filesystem) {
-        None | Some(RootFilesystem::Ext4) => Ok(()),
-        Some(asked) => Err(BuildError::RootFilesystem { asked }),
-    }
+    Ok(deploy::sysroot(loaded.contents(), os, imported, checkout, &options)?)
 }
 
 fn install_bootloader(
     grub: Option<&Grub<'_>>,
-    image: &Image,
+    contents: &Contents,
     os: &Os,
     sysroot: &mut Sysroot,
     seed: &Seed,
@@ -227,7 +184,7 @@ fn install_bootloader(
         boot_checksum: &sysroot.boot_checksum,
         arguments: sysroot.entry.arguments.clone(),
     };
-    let files = Files { tree: &sysroot.root, root: sysroot.places.deployment, spool: &image.spool };
+    let files = Files { tree: &sysroot.root, root: sysroot.places.deployment, spool: &contents.spool };
     let loader = grub.files(&files, &boot)?;
     for (path, bytes) in loader.boot {
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", &path));
@@ -252,21 +209,4 @@ fn sizes(request: &Request, filesystems: &Filesystems, kernel: u64) -> Result<Si
         boot_min: minimum("/boot"),
         disk: request.disk_size,
     })
-}
-
-/// What makes a disk another disk. Output paths, formats, compression and thread counts are not in it; passwords are not either.
-fn seed(request: &Request, image: &Image, layout: &Layout, target: &TargetImage, stateroot: &str) -> Seed {
-    let layout_text = format!("{:?}", layout.partitions);
-    let sizes = format!("{:?}", request.disk_size);
-    let kargs = format!("{:?} {}", request.kargs, request.default_kernel_args);
-    let customizations = request.customizations.facts();
-    Seed::of(&[
-        ("image", image.manifest_digest.to_string().as_bytes()),
-        ("layout", layout_text.as_bytes()),
-        ("sizes", sizes.as_bytes()),
-        ("target", target.as_str().as_bytes()),
-        ("stateroot", stateroot.as_bytes()),
-        ("kargs", kargs.as_bytes()),
-        ("customizations", customizations.to_string().as_bytes()),
-    ])
 }

@@ -1,4 +1,4 @@
-//! A container image as it was read: what its documents say, its layers as trees, and the objects in them.
+//! What was read of a source: a container image with its layers as trees, and the objects that trees are made of.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -24,8 +24,14 @@ pub struct Image {
     pub ref_name: Option<String>,
     /// As in the manifest, the lowest first.
     pub layers: Vec<Layer>,
+    pub contents: Contents,
+}
+
+/// Files and symbolic links, whatever they came out of.
+#[derive(Debug)]
+pub struct Contents {
     pub objects: Objects,
-    /// Where the contents of the objects are.
+    /// Where the bytes of the objects are.
     pub spool: Spool,
 }
 

@@ -5,17 +5,20 @@ use std::io::Write;
 use serde::Serialize;
 
 use crate::bootloader::Summary;
-use crate::deploy::{Imported, Sysroot, TargetImage};
+use crate::deploy::{Imported, Sysroot, Target};
 use crate::image::Image;
 use crate::os::Os;
 use crate::output::{OutputError, OutputType, SUMS, Sha256Text, Staging};
 use crate::plan::DiskPlan;
 use crate::seed::Seed;
+use crate::source::Loaded;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub bootwright: &'static str,
-    pub image: ImageFacts,
+    /// Of a disk made from a container image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageFacts>,
     pub system: SystemFacts,
     pub deployment: DeploymentFacts,
     pub bootloader: Summary,
@@ -72,35 +75,41 @@ pub struct Output {
     pub sha256: Option<Sha256Text>,
 }
 
-impl Report {
-    #[expect(clippy::too_many_arguments, reason = "a report is the one place where everything that was decided meets")]
-    pub fn new(
-        image: &Image,
-        os: &Os,
-        sysroot: &Sysroot,
-        imported: &Imported,
-        plan: &DiskPlan,
-        target: &TargetImage,
-        bootloader: Summary,
-        seed: &Seed,
-    ) -> Report {
-        let layers = image.layers.iter().zip(&imported.layers).map(|(layer, (_, commit))| LayerFacts {
+impl ImageFacts {
+    fn of(image: &Image, imported: &Imported, target: &Target) -> ImageFacts {
+        let layers = image.layers.iter().zip(&imported.layers).map(|(layer, commit)| LayerFacts {
             digest: layer.digest.to_string(),
             diff_id: layer.diff_id.to_string(),
             compressed: layer.compressed,
             uncompressed: layer.uncompressed,
             commit: commit.to_string(),
         });
+        ImageFacts {
+            manifest_digest: image.manifest_digest.to_string(),
+            target: target.to_string(),
+            architecture: image.architecture.clone(),
+            created: image.created.clone(),
+            version: crate::deploy::image_version(&image.labels).map(str::to_owned),
+            layers: layers.collect(),
+        }
+    }
+}
+
+impl Report {
+    #[expect(clippy::too_many_arguments, reason = "a report is the one place where everything that was decided meets")]
+    pub fn new(
+        loaded: &Loaded,
+        os: &Os,
+        sysroot: &Sysroot,
+        imported: &Imported,
+        plan: &DiskPlan,
+        target: &Target,
+        bootloader: Summary,
+        seed: &Seed,
+    ) -> Report {
         Report {
             bootwright: env!("CARGO_PKG_VERSION"),
-            image: ImageFacts {
-                manifest_digest: image.manifest_digest.to_string(),
-                target: target.as_str().to_owned(),
-                architecture: image.architecture.clone(),
-                created: image.created.clone(),
-                version: crate::deploy::image_version(&image.labels).map(str::to_owned),
-                layers: layers.collect(),
-            },
+            image: loaded.image().map(|image| ImageFacts::of(image, imported, target)),
             system: SystemFacts {
                 name: os.release.pretty_name.clone(),
                 kernel: os.kernel.version.clone(),
@@ -120,6 +129,11 @@ impl Report {
             outputs: Vec::new(),
             warnings: Vec::new(),
         }
+    }
+
+    /// What the source calls itself.
+    pub fn version(&self) -> Option<&str> {
+        self.image.as_ref()?.version.as_deref()
     }
 
     pub fn json(&self) -> String {

@@ -90,7 +90,7 @@ fn hard_links_may_come_before_their_file_and_point_to_each_other() {
         tar(&[Entry::Hardlink("etc/h2", "etc/h1"), Entry::Hardlink("etc/h1", "/etc/f"), Entry::File("etc/f", b"text")]);
     let image = Layout::of(&[Layer::plain(&layer)]).load().unwrap();
     assert_eq!(content(&image, 0, "usr/etc/h2"), b"text");
-    assert_eq!(image.objects.len(), 1);
+    assert_eq!(image.contents.objects.len(), 1);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn the_last_of_two_entries_wins_and_nothing_is_left_of_the_first() {
         Entry::Dir("usr/b"),
     ]);
     let image = Layout::of(&[Layer::plain(&layer)]).load().unwrap();
-    assert_eq!((content(&image, 0, "usr/a"), image.objects.len()), (b"two".to_vec(), 1));
+    assert_eq!((content(&image, 0, "usr/a"), image.contents.objects.len()), (b"two".to_vec(), 1));
 }
 
 #[test]
@@ -110,8 +110,13 @@ fn an_object_of_two_layers_belongs_to_the_lower_one() {
     let layers =
         [b"a", b"b"].map(|own| Layer::gzip(&tar(&[Entry::File("usr/own", own), Entry::File("usr/same", b"same")])));
     let image = Layout::of(&layers).load().unwrap();
-    let orders: std::collections::BTreeSet<_> =
-        image.objects.iter().map(|(c, _)| image.objects.order(c).unwrap()).map(|o| (o.layer, o.sequence)).collect();
+    let orders: std::collections::BTreeSet<_> = image
+        .contents
+        .objects
+        .iter()
+        .map(|(c, _)| image.contents.objects.order(c).unwrap())
+        .map(|o| (o.layer, o.sequence))
+        .collect();
     assert_eq!(orders, [(0, 0), (0, 1), (1, 0)].into());
 }
 
@@ -120,7 +125,7 @@ fn empty_files_take_no_room_and_symlinks_keep_their_target() {
     let image = Layout::of(&[Layer::plain(&tar(&[Entry::File("usr/e", b""), Entry::Symlink("usr/s", "a//b/./c")]))])
         .load()
         .unwrap();
-    let empty = image.objects.iter().find_map(|(_, object)| match object.payload {
+    let empty = image.contents.objects.iter().find_map(|(_, object)| match object.payload {
         Payload::Regular(content) => Some(content),
         Payload::Symlink(_) => None,
     });
@@ -128,6 +133,7 @@ fn empty_files_take_no_room_and_symlinks_keep_their_target() {
     assert_eq!(content(&image, 0, "usr/s"), b"a/b/c");
     assert!(
         image
+            .contents
             .objects
             .iter()
             .any(|(_, object)| matches!(&object.payload, Payload::Regular(content) if content.len == 0))

@@ -30,7 +30,7 @@ fn all_compressions_give_the_same_tree() {
     let image = layout.load().unwrap();
     assert_eq!((root(&image, 0), root(&image, 0)), (root(&image, 1), root(&image, 2)));
     assert_eq!(content(&image, 2, "usr/h"), b"hello");
-    assert_eq!((image.objects.len(), image.architecture.as_str()), (2, "amd64"));
+    assert_eq!((image.contents.objects.len(), image.architecture.as_str()), (2, "amd64"));
     assert_eq!(image.labels["containers.bootc"], "1");
     assert_eq!(image.created.as_deref(), Some("2024-01-02T03:04:05Z"));
 }
@@ -65,7 +65,7 @@ fn the_number_of_threads_does_not_show() {
     let name = format!("oci:{}", layout.path().display());
     let (one, many) = (load_with(&name, None, 1).unwrap(), load_with(&name, None, 16).unwrap());
     let order = |image: &bootwright::image::Image| -> Vec<_> {
-        image.objects.iter().map(|(c, _)| (*c, image.objects.order(c))).collect()
+        image.contents.objects.iter().map(|(c, _)| (*c, image.contents.objects.order(c))).collect()
     };
     assert_eq!(order(&one), order(&many));
     assert_eq!((0..9).map(|n| root(&one, n)).collect::<Vec<_>>(), (0..9).map(|n| root(&many, n)).collect::<Vec<_>>());

@@ -125,7 +125,7 @@ fn plan_text(report: &Report) -> String {
     let mut text = format!(
         "{} {}, kernel {}\ncommit {}\nboot loader: {} ({})\narguments: {}\n\n{:>3}  {:<12} {:>10} {:>10}  {}\n",
         report.system.name,
-        hint::printable(report.image.version.as_deref().unwrap_or_default()),
+        hint::printable(report.version().unwrap_or_default()),
         hint::printable(&report.system.kernel),
         report.deployment.commit,
         report.bootloader.loader,

@@ -12,7 +12,7 @@ use super::DeployError;
 #[serde(rename_all = "kebab-case")]
 pub struct Aleph<'a> {
     pub digest: String,
-    pub target_image: &'a str,
+    pub target_image: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: &'a BTreeMap<String, String>,
     pub version: Option<&'a str>,

@@ -22,9 +22,9 @@ pub struct BootEntry {
 }
 
 impl BootEntry {
-    /// `directory` is the name below /ostree of the boot filesystem, `link` the path that `ostree=` names.
+    /// `name` is what the menu shows. `directory` is the name below /ostree of the boot filesystem, `link` the path that `ostree=` names.
     pub fn new(
-        pretty_name: &str,
+        name: &str,
         arguments: &KernelArguments,
         kernel: &Kernel,
         directory: &str,
@@ -33,9 +33,9 @@ impl BootEntry {
         if kernel.version.contains(char::is_whitespace) || unreadable(&kernel.version).is_some() {
             return Err(DeployError::KernelVersion { version: kernel.version.clone() });
         }
-        let title = format!("{pretty_name} (ostree:0)");
+        let title = format!("{name} (ostree:0)");
         if let Some(reason) = unreadable(&title) {
-            return Err(DeployError::Title { title: pretty_name.to_owned(), reason });
+            return Err(DeployError::Title { title: name.to_owned(), reason });
         }
         // `sysroot.bootprefix=true`: paths begin with /boot, which the link `boot -> .` makes true on a boot filesystem of its own.
         let path = |file: String| format!("/boot/ostree/{directory}/{file}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{DeployError, Imported};
-use crate::image::{Image, Object, Payload};
+use crate::image::{Contents, Object, Payload};
 use crate::ostree::{Checksum, DirMeta, Directory};
 use crate::tree::{Data, InodeId, Kind, Stat, Tree};
 
@@ -18,28 +18,28 @@ pub struct CommitTree {
     pub tree: Tree,
     /// The deployment's root directory.
     pub deployment: InodeId,
-    /// Every file object of the image.
+    /// Every file object.
     pub objects: BTreeMap<Checksum, InodeId>,
 }
 
 impl CommitTree {
-    /// Checks out the merge commit. `time` goes to the physical root; objects and directories of the deployment have time 0.
-    pub fn checkout(image: &Image, imported: &Imported, time: i64) -> Result<CommitTree, DeployError> {
+    /// Checks out the commit. `time` goes to the physical root; objects and directories of the deployment have time 0.
+    pub fn checkout(contents: &Contents, imported: &Imported, time: i64) -> Result<CommitTree, DeployError> {
         let mut tree = Tree::new(Stat::root(0o755, time));
-        let objects = image.objects.iter();
+        let objects = contents.objects.iter();
         let objects = objects
             .map(|(checksum, object)| (*checksum, tree.orphan(object_stat(object), object_kind(object))))
             .collect();
         let links = vec![0; tree.inodes().len()];
-        let mut checkout = Checkout { image, tree, objects, links };
-        let deployment = checkout.tree.orphan(directory_stat(&imported.merged.meta), Kind::Directory(BTreeMap::new()));
-        checkout.fill(deployment, &imported.merged)?;
+        let mut checkout = Checkout { contents, tree, objects, links };
+        let deployment = checkout.tree.orphan(directory_stat(&imported.root.meta), Kind::Directory(BTreeMap::new()));
+        checkout.fill(deployment, &imported.root)?;
         Ok(CommitTree { tree: checkout.tree, deployment, objects: checkout.objects })
     }
 }
 
 struct Checkout<'a> {
-    image: &'a Image,
+    contents: &'a Contents,
     tree: Tree,
     objects: BTreeMap<Checksum, InodeId>,
     /// How often each object is linked so far, by [`InodeId::index`].
@@ -76,7 +76,7 @@ impl Checkout<'_> {
     }
 
     fn make(&mut self, checksum: &Checksum) -> Result<InodeId, DeployError> {
-        let object = self.image.objects.get(checksum).ok_or(DeployError::MissingObject(*checksum))?;
+        let object = self.contents.objects.get(checksum).ok_or(DeployError::MissingObject(*checksum))?;
         Ok(self.tree.orphan(object_stat(object), object_kind(object)))
     }
 }

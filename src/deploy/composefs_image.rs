@@ -2,23 +2,23 @@
 
 use super::DeployError;
 use crate::composefs::{self, Kind, Node};
-use crate::image::{Image, Object, Payload};
+use crate::image::{Contents, Object, Payload};
 use crate::ostree::{Checksum, Directory, Xattrs};
 
 /// The EROFS image that libostree would write when it deploys this commit.
-pub fn composefs_image(image: &Image, merged: &Directory) -> Result<Vec<u8>, DeployError> {
-    let root = composefs::with_required_directories(directory(image, merged)?);
+pub fn composefs_image(contents: &Contents, root: &Directory) -> Result<Vec<u8>, DeployError> {
+    let root = composefs::with_required_directories(directory(contents, root)?);
     Ok(composefs::image(root)?)
 }
 
-fn directory(image: &Image, from: &Directory) -> Result<Node, DeployError> {
+fn directory(contents: &Contents, from: &Directory) -> Result<Node, DeployError> {
     let mut children = Vec::with_capacity(from.files.len() + from.dirs.len());
     for (name, checksum) in &from.files {
-        let object = image.objects.get(checksum).ok_or(DeployError::MissingObject(*checksum))?;
+        let object = contents.objects.get(checksum).ok_or(DeployError::MissingObject(*checksum))?;
         children.push((name.as_bytes().to_vec(), file(object, checksum)));
     }
     for (name, below) in &from.dirs {
-        children.push((name.as_bytes().to_vec(), directory(image, below)?));
+        children.push((name.as_bytes().to_vec(), directory(contents, below)?));
     }
     let meta = &from.meta;
     let kind = Kind::Directory(children);

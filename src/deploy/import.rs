@@ -9,7 +9,8 @@ use serde_json::Value as Json;
 use super::{DeployError, go_json};
 use crate::digest::Digest;
 use crate::image::{Image, Payload};
-use crate::ostree::{self, Checksum, Commit, Directory, Name, ObjectKind, ObjectName, Value};
+use crate::ostree::refs::blob_ref;
+use crate::ostree::{self, Checksum, Commit, Directory, Name, ObjectKind, ObjectName, Value, repo};
 
 /// The version bootc's importer writes into its commits; readers only test that one is there.
 const IMPORTER_VERSION: &str = "0.15.3";
@@ -18,13 +19,17 @@ const IMPORTER_VERSION_KEY: &str = "ostree.importer.version";
 /// What podman build leaves in the tree while it runs commands: removed when empty.
 const RUNTIME_INJECTED: [&str; 2] = ["hostname", "resolv.conf"];
 
-/// An image as commits: one per layer, and the merge commit that is deployed.
+/// A commit that can be deployed, and what the repository has to hold beside it.
 pub struct Imported {
     pub commit: Checksum,
-    pub merged: Directory,
-    /// The commit of each layer, under the layer's digest.
-    pub layers: Vec<(Digest, Checksum)>,
-    /// Every commit, dirtree and dirmeta object.
+    pub root: Directory,
+    /// What the commit calls itself, for the boot menu.
+    pub version: Option<String>,
+    /// The commit of each layer, the lowest first; none where the source is a commit itself.
+    pub layers: Vec<Checksum>,
+    /// Refs beside that of the deployment and that of the target, by the path of their files.
+    pub refs: Vec<(String, Checksum)>,
+    /// Every object but files.
     pub metadata: BTreeMap<ObjectName, Vec<u8>>,
     pub warnings: Vec<String>,
 }
@@ -42,10 +47,11 @@ pub fn import(image: &Image, fallback_time: i64) -> Result<Imported, DeployError
         }
     };
     let mut metadata = BTreeMap::new();
-    let mut layers = Vec::new();
+    let (mut layers, mut refs) = (Vec::new(), Vec::new());
     for layer in &image.layers {
         let commit = commit(&layer.tree, vec![(IMPORTER_VERSION_KEY.into(), version())], timestamp, &mut metadata);
-        layers.push((layer.digest, commit));
+        layers.push(commit);
+        refs.push((repo::ref_path(&blob_ref(&layer.digest.to_string())?), commit));
     }
     let mut merged = ostree::merge_layers(None, image.layers.iter().map(|layer| layer.tree.clone()))?;
     warnings.extend(metadata_warning(&merged.ignored_metadata));
@@ -57,7 +63,7 @@ pub fn import(image: &Image, fallback_time: i64) -> Result<Imported, DeployError
         ("ostree.manifest-digest".to_owned(), Value::String(image.manifest_digest.to_string())),
     ];
     let commit = commit(&merged.root, facts, timestamp, &mut metadata);
-    Ok(Imported { commit, merged: merged.root, layers, metadata, warnings })
+    Ok(Imported { commit, root: merged.root, version: None, layers, refs, metadata, warnings })
 }
 
 fn version() -> Value {
@@ -98,7 +104,7 @@ fn remove_runtime_files(tree: &mut Directory, image: &Image) {
     let Some((usr_name, mut usr)) = directory(tree, "usr") else { return };
     if let Some((etc_name, mut etc)) = directory(&mut usr, "etc") {
         for file in RUNTIME_INJECTED.iter().filter_map(|file| name(file)) {
-            let object = etc.files.get(&file).and_then(|checksum| image.objects.get(checksum));
+            let object = etc.files.get(&file).and_then(|checksum| image.contents.objects.get(checksum));
             if object.is_some_and(|object| matches!(&object.payload, Payload::Regular(content) if content.len == 0)) {
                 etc.files.remove(&file);
             }

@@ -16,6 +16,7 @@ mod repository;
 mod stateroot;
 mod sysroot;
 mod target;
+mod target_image;
 
 pub use aleph::version as image_version;
 pub use boot_entry::BootEntry;
@@ -24,7 +25,8 @@ pub use import::{Imported, created, import, refuse_unsupported};
 pub use kernel_arguments::{KernelArguments, RootMount, check_argument};
 pub use stateroot::check_name as check_stateroot;
 pub use sysroot::{Options, Sysroot, sysroot};
-pub use target::TargetImage;
+pub use target::{Refspec, Target};
+pub use target_image::TargetImage;
 
 use crate::tree::ReadError;
 
@@ -56,7 +58,9 @@ pub enum DeployError {
     EmbeddedWhiteout { path: String },
     #[error("the kernel argument `{argument}` cannot be used: {reason}")]
     KernelArgument { argument: String, reason: String },
-    #[error("the boot menu cannot show the system's name `{title}` (PRETTY_NAME in os-release): {reason}")]
+    #[error(
+        "the boot menu cannot show the system's name `{title}` (PRETTY_NAME in os-release, and the commit's version): {reason}"
+    )]
     Title { title: String, reason: String },
     #[error(
         "the image's install configuration sets `enforce-container-sigpolicy`, and checking signatures is not supported yet"

@@ -9,7 +9,7 @@ use crate::tree::{InodeId, Seconds, Stat, Tree};
 pub struct Repository<'a> {
     pub objects: &'a BTreeMap<Checksum, InodeId>,
     pub metadata: &'a BTreeMap<ObjectName, Vec<u8>>,
-    /// Names below refs/heads.
+    /// By the path of the ref's file.
     pub refs: &'a [(String, Checksum)],
     /// Lines for the `[sysroot]` group beside bootc's.
     pub extra_config: &'a str,
@@ -26,9 +26,8 @@ impl Repository<'_> {
         // Made by the first process that locks the repository; there from the start, its mode is ours to choose.
         tree.add_file(at, ".lock", Stat::root(0o640, time), "");
         self.place_objects(tree, at);
-        for (name, commit) in self.refs {
-            let path = repo::ref_path(name);
-            let (parent, file) = path.rsplit_once('/').unwrap_or(("", &path));
+        for (path, commit) in self.refs {
+            let (parent, file) = path.rsplit_once('/').unwrap_or(("", path));
             let parent = tree.ensure_directories(at, parent, &directory);
             tree.add_file(parent, file, Stat::root(0o644, time), repo::ref_content(*commit));
         }

@@ -5,19 +5,20 @@ use super::fstab::Mount;
 use super::repository::Repository;
 use super::stateroot::{self, Places};
 use super::{
-    BootEntry, CommitTree, DeployError, Imported, KernelArguments, RootMount, TargetImage, aleph, boot_files,
+    BootEntry, CommitTree, DeployError, Imported, KernelArguments, RootMount, Target, aleph, boot_files,
     composefs_image, fstab, growth,
 };
-use crate::image::Image;
+use crate::image::{Contents, Image};
 use crate::os::{Architecture, CONFIG_LIMIT, Os};
-use crate::ostree::Checksum;
-use crate::ostree::refs::{blob_ref, image_ref};
+use crate::ostree::{Checksum, repo};
 use crate::tree::{Files, InodeId, Seconds, Stat, Tree};
 
 /// What the disk and the user decide about a sysroot.
 pub struct Options<'a> {
     pub stateroot: &'a str,
-    pub target: &'a TargetImage,
+    pub target: &'a Target,
+    /// The container image that the commit was made of, where there is one.
+    pub image: Option<&'a Image>,
     /// UUIDs in their text form.
     pub root_uuid: String,
     pub boot_uuid: String,
@@ -42,9 +43,9 @@ pub struct Sysroot {
     pub warnings: Vec<String>,
 }
 
-/// Lays out the deployment of an imported image.
+/// Lays out the deployment of a commit.
 pub fn sysroot(
-    image: &Image,
+    contents: &Contents,
     os: &Os,
     imported: &Imported,
     checkout: CommitTree,
@@ -57,7 +58,7 @@ pub fn sysroot(
     let mut checkout = checkout;
     let time = options.time;
     let boot_checksum =
-        os.kernel.boot_checksum(&Files { tree: &checkout.tree, root: checkout.deployment, spool: &image.spool })?;
+        os.kernel.boot_checksum(&Files { tree: &checkout.tree, root: checkout.deployment, spool: &contents.spool })?;
     let names = Names::new(options.stateroot, &boot_checksum, imported.commit);
     let directory = Stat::root(0o755, time);
     checkout.tree.add_directory(Tree::ROOT, "boot", directory.clone());
@@ -67,13 +68,15 @@ pub fn sysroot(
     let places = stateroot::place(&mut checkout, at, &names.deployment, &options.target.origin(), time);
     let mut root = checkout.tree;
     names.place_boot_links(&mut root, ostree, time);
-    place_aleph(&mut root, image, os, options)?;
-    place_etc(&mut root, image, os, places.etc, options)?;
+    if let Some(image) = options.image {
+        place_aleph(&mut root, image, os, options)?;
+    }
+    place_etc(&mut root, contents, os, places.etc, options)?;
     if os.wants_composefs() {
-        let bytes = composefs_image::composefs_image(image, &imported.merged)?;
+        let bytes = composefs_image::composefs_image(contents, &imported.root)?;
         root.add_file(places.deployment, ".ostree.cfs", Stat::root(0o644, time), bytes);
     }
-    let entry = boot_entry(os, options, &names)?;
+    let entry = boot_entry(os, imported.version.as_deref(), options, &names)?;
     let boot = boot_files::boot_tree(&root, &os.kernel, &names.boot_directory, &entry, time);
     let warnings = warnings(os);
     Ok(Sysroot {
@@ -130,13 +133,9 @@ fn place_repository(
     ostree: InodeId,
     options: &Options<'_>,
 ) -> Result<(), DeployError> {
-    let mut refs = vec![
-        (format!("ostree/{BOOT_VERSION}/1/0"), imported.commit),
-        (image_ref(&options.target.with_transport())?, imported.commit),
-    ];
-    for (digest, commit) in &imported.layers {
-        refs.push((blob_ref(&digest.to_string())?, *commit));
-    }
+    let mut refs = imported.refs.clone();
+    refs.push((repo::ref_path(&format!("ostree/{BOOT_VERSION}/1/0")), imported.commit));
+    refs.push((options.target.ref_path()?, imported.commit));
     let append = os.install.bls_append_except_default.as_ref();
     let extra_config = append.map(|list| format!("bls-append-except-default={list}\n")).unwrap_or_default();
     let at = checkout.tree.ensure_directories(ostree, "repo", &Stat::root(0o755, options.time));
@@ -153,7 +152,7 @@ fn place_repository(
 fn place_aleph(root: &mut Tree, image: &Image, os: &Os, options: &Options<'_>) -> Result<(), DeployError> {
     let aleph = aleph::Aleph {
         digest: image.manifest_digest.to_string(),
-        target_image: options.target.as_str(),
+        target_image: options.target.to_string(),
         labels: &image.labels,
         version: aleph::version(&image.labels),
         timestamp: aleph::timestamp(&image.labels),
@@ -165,8 +164,14 @@ fn place_aleph(root: &mut Tree, image: &Image, os: &Os, options: &Options<'_>) -
 }
 
 /// What the machine needs in /etc beyond the image's own: mounts, and growth where systemd has what does it.
-fn place_etc(root: &mut Tree, image: &Image, os: &Os, etc: InodeId, options: &Options<'_>) -> Result<(), DeployError> {
-    let given = Files { tree: root, root: etc, spool: &image.spool }.read_text("fstab", CONFIG_LIMIT)?;
+fn place_etc(
+    root: &mut Tree,
+    contents: &Contents,
+    os: &Os,
+    etc: InodeId,
+    options: &Options<'_>,
+) -> Result<(), DeployError> {
+    let given = Files { tree: root, root: etc, spool: &contents.spool }.read_text("fstab", CONFIG_LIMIT)?;
     let text = fstab::fstab(&given.unwrap_or_default(), &mounts(os, options));
     root.add_file(etc, "fstab", Stat::root(0o644, options.time), text);
     if os.has_growers {
@@ -193,7 +198,7 @@ fn mounts(os: &Os, options: &Options<'_>) -> Vec<Mount> {
     boot.into_iter().chain(esp).collect()
 }
 
-fn boot_entry(os: &Os, options: &Options<'_>, names: &Names) -> Result<BootEntry, DeployError> {
+fn boot_entry(os: &Os, version: Option<&str>, options: &Options<'_>, names: &Names) -> Result<BootEntry, DeployError> {
     let spec = |given: &Option<String>, uuid: &str| match given.as_deref() {
         Some("") => None,
         Some(spec) => Some(spec.to_owned()),
@@ -204,7 +209,21 @@ fn boot_entry(os: &Os, options: &Options<'_>, names: &Names) -> Result<BootEntry
         boot: spec(&os.install.boot_mount_spec, &options.boot_uuid),
     };
     let arguments = KernelArguments::assemble(&mount, &os.install, &os.kargs, options.kargs, options.consoles)?;
-    BootEntry::new(&os.release.pretty_name, &arguments, &os.kernel, &names.boot_directory, &names.boot_link())
+    BootEntry::new(
+        &title(&os.release.pretty_name, version),
+        &arguments,
+        &os.kernel,
+        &names.boot_directory,
+        &names.boot_link(),
+    )
+}
+
+/// The system's name, with the commit's version where the name does not say it already (libostree `ostree-sysroot-deploy.c`).
+fn title(pretty_name: &str, version: Option<&str>) -> String {
+    match version.filter(|version| !version.is_empty() && !pretty_name.contains(version)) {
+        Some(version) => format!("{pretty_name} {version}"),
+        None => pretty_name.to_owned(),
+    }
 }
 
 fn warnings(os: &Os) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! Which image the installed machine upgrades from.
+//! Which container image the installed machine upgrades from.
 
 use std::str::FromStr;
 
@@ -43,9 +43,9 @@ impl TargetImage {
         &self.0
     }
 
-    /// The deployment's origin file (`ostree-ext`: container-image-reference).
+    /// As the deployment's origin file names it (`ostree-ext`: container-image-reference).
     pub fn origin(&self) -> String {
-        format!("[origin]\ncontainer-image-reference=ostree-unverified-registry:{}\n", self.0)
+        format!("ostree-unverified-registry:{}", self.0)
     }
 }
 

@@ -25,6 +25,8 @@ pub enum ObjectKind {
     DirMeta,
     /// A commit.
     Commit,
+    /// What was said of a commit afterwards, such as signatures: `a{sv}`, named by the commit's checksum and not covered by it.
+    CommitMeta,
 }
 
 impl fmt::Display for ObjectKind {
@@ -35,6 +37,7 @@ impl fmt::Display for ObjectKind {
             Self::DirTree => "dirtree",
             Self::DirMeta => "dirmeta",
             Self::Commit => "commit",
+            Self::CommitMeta => "commitmeta",
         })
     }
 }

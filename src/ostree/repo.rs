@@ -27,6 +27,11 @@ pub fn ref_path(name: &str) -> String {
     format!("refs/heads/{name}")
 }
 
+/// The file of a ref that was pulled from a remote.
+pub fn remote_ref_path(remote: &str, name: &str) -> String {
+    format!("refs/remotes/{remote}/{name}")
+}
+
 /// What the file of a ref holds.
 pub fn ref_content(commit: Checksum) -> String {
     format!("{commit}\n")

@@ -10,7 +10,7 @@ use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest};
 
 use super::{Error, Limits, Platform, Result, Source, json};
 use crate::digest::Digest;
-use crate::image::{Image, Layer, Objects};
+use crate::image::{Contents, Image, Layer, Objects};
 use crate::layer::{self, Announced, Compression, Expected, Finished, Watcher};
 use crate::progress::{Event, Progress, Task};
 use crate::spool::Spool;
@@ -46,8 +46,7 @@ pub fn load(
         manifest: resolved.manifest,
         config: resolved.config,
         layers,
-        objects,
-        spool,
+        contents: Contents { objects, spool },
     })
 }
 

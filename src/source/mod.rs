@@ -17,7 +17,9 @@ use std::io::Read;
 use oci_spec::image::{Descriptor, ImageConfiguration};
 
 use crate::digest::Digest;
+use crate::image::{Contents, Image};
 use crate::image_ref::ImageRef;
+use crate::spool::Spool;
 pub use error::{Error, Result};
 pub use load::load;
 pub use platform::Platform;
@@ -54,6 +56,40 @@ impl Resolved {
         let config: ImageConfiguration = json::parse(&self.config, "the config")?;
         let labels = config.config().as_ref().and_then(|config| config.labels().clone());
         Ok(labels.unwrap_or_default().into_iter().collect())
+    }
+}
+
+/// A source that has been read completely.
+#[derive(Debug)]
+pub enum Loaded {
+    Container(Image),
+}
+
+impl Loaded {
+    /// The container image, where the source is one.
+    pub fn image(&self) -> Option<&Image> {
+        match self {
+            Self::Container(image) => Some(image),
+        }
+    }
+
+    pub fn contents(&self) -> &Contents {
+        match self {
+            Self::Container(image) => &image.contents,
+        }
+    }
+
+    pub fn into_spool(self) -> Spool {
+        match self {
+            Self::Container(image) => image.contents.spool,
+        }
+    }
+
+    /// What two sources of the same content have in common.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Container(image) => image.manifest_digest.to_string(),
+        }
     }
 }
 

@@ -175,8 +175,8 @@ pub fn content(image: &Image, layer: usize, path: &str) -> Vec<u8> {
     use std::io::Read;
     let Some(Node::File(checksum)) = image.layers[layer].tree.lookup(path) else { panic!("no file {path}") };
     let mut bytes = Vec::new();
-    match &image.objects.get(&checksum).unwrap().payload {
-        Payload::Regular(content) => drop(image.spool.reader(*content).read_to_end(&mut bytes).unwrap()),
+    match &image.contents.objects.get(&checksum).unwrap().payload {
+        Payload::Regular(content) => drop(image.contents.spool.reader(*content).read_to_end(&mut bytes).unwrap()),
         Payload::Symlink(target) => bytes.extend_from_slice(target),
     }
     bytes
