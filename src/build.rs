@@ -2,17 +2,20 @@
 
 mod choose;
 mod origin;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use origin::Upstream;
+
 use crate::bootloader::{Grub, GrubBoot, Summary};
 use crate::customize;
-use crate::deploy::{self, CommitTree, Imported, Sysroot, Target};
+use crate::deploy::{self, CommitTree, Imported, Remote, Sysroot, Target};
 use crate::disk::{self, Filesystems, Placement};
 use crate::ext4;
 use crate::image::Contents;
-use crate::os::{Os, RootFilesystem};
+use crate::os::{Architecture, Os, RootFilesystem};
 use crate::output::{self, Staging};
 use crate::plan::{DiskPlan, Identity, Sizes};
 use crate::progress::{Event, Progress, Task};
@@ -29,6 +32,8 @@ use crate::units::Bytes;
 pub enum BuildError {
     #[error(transparent)]
     Source(#[from] crate::source::Error),
+    #[error(transparent)]
+    Ostree(Box<crate::source::ostree::Error>),
     #[error(transparent)]
     Os(#[from] crate::os::OsError),
     #[error(transparent)]
@@ -47,10 +52,24 @@ pub enum BuildError {
     Output(#[from] crate::output::OutputError),
     #[error("the image is for `{0}`, which is not an architecture known here")]
     Architecture(String),
+    #[error("the commit's programs are for {found}, but {wanted} is wanted")]
+    WrongArchitecture { wanted: Architecture, found: Architecture },
+    #[error("what processor the commit is for cannot be told from its programs")]
+    NoArchitecture,
+    #[error("the commit brings its own remote `{name}` with the URL {url}, and {asked} is asked for")]
+    RemoteIsShipped { name: String, url: String, asked: String },
+    #[error("the remote `{name}` has no URL: neither the source nor the commit says one")]
+    RemoteWithoutUrl { name: String },
     #[error("{asked} is asked for as the root filesystem, and only ext4 is written yet")]
     RootFilesystem { asked: RootFilesystem },
     #[error("the image asks for the boot loader `{0}`, and only GRUB is installed yet")]
     ImageBootloader(String),
+}
+
+impl From<crate::source::ostree::Error> for BuildError {
+    fn from(error: crate::source::ostree::Error) -> Self {
+        Self::Ostree(Box::new(error))
+    }
 }
 
 /// Everything decided, nothing written: what `--dry-run` shows and what `build` then lays down.
@@ -99,14 +118,14 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
     let imported = origin::import(&loaded, time)?;
     let checkout = CommitTree::checkout(contents, &imported, time)?;
     let files = Files { tree: &checkout.tree, root: checkout.deployment, spool: &contents.spool };
-    let os = Os::inspect(&files, origin::architecture(request, &loaded)?)?;
+    let os = Os::inspect(&files, origin::architecture(request, &loaded, &files)?)?;
     let grub = choose::bootloader(request.bootloader, &os)?;
     choose::root_filesystem(request, &os)?;
     let layout = choose::layout(request, &os)?;
-    let (target, target_warning) = origin::target(request, &loaded, &os);
+    let Upstream { target, remote, warning: upstream_warning } = origin::upstream(request, &loaded, &os, &files)?;
     let stateroot = choose::stateroot(request, &os);
     let seed = request.seed.unwrap_or_else(|| choose::seed(request, &loaded, &layout, &target, &stateroot));
-    let choices = Choices { seed, target: &target, stateroot: &stateroot, time };
+    let choices = Choices { seed, target: &target, remote: remote.as_ref(), stateroot: &stateroot, time };
     let mut sysroot = lay_out(request, &loaded, &os, &imported, checkout, &choices)?;
     let customized = customize::apply(
         &mut sysroot.root,
@@ -129,7 +148,7 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
     let plan = DiskPlan::new(&layout, os.architecture, &seed, &sizes(request, &filesystems, kernel_bytes)?)?;
     let mut report = Report::new(&loaded, &os, &sysroot, &imported, &plan, &target, bootloader, &seed);
     let own = imported.warnings.iter().chain(&sysroot.warnings).cloned();
-    report.warnings.extend(own.chain(customized).chain(target_warning));
+    report.warnings.extend(own.chain(customized).chain(upstream_warning));
     report.warnings.extend(plan.upgrade_warning());
     progress.report(&Event::End { task: Task::Deploy });
     report.warnings.iter().for_each(|warning| progress.report(&Event::Warning(warning)));
@@ -139,6 +158,7 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
 struct Choices<'a> {
     seed: Seed,
     target: &'a Target,
+    remote: Option<&'a Remote>,
     stateroot: &'a str,
     time: i64,
 }
@@ -157,6 +177,7 @@ fn lay_out(
     let options = deploy::Options {
         stateroot: choices.stateroot,
         target: choices.target,
+        remote: choices.remote,
         image: loaded.image(),
         root_uuid: identity.root.to_string(),
         boot_uuid: identity.boot.to_string(),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::digest::Digest;
+use crate::ostree::object::S_IFREG;
 use crate::ostree::{Checksum, Directory, Xattrs};
 use crate::spool::{Content, Spool};
 
@@ -58,6 +59,14 @@ pub struct Object {
     pub mode: u32,
     pub xattrs: Xattrs,
     pub payload: Payload,
+}
+
+impl Object {
+    /// In place of a file whose content nobody asked for.
+    pub fn unread() -> Self {
+        let payload = Payload::Regular(Content::default());
+        Self { uid: 0, gid: 0, mode: S_IFREG | 0o644, xattrs: Xattrs::default(), payload }
+    }
 }
 
 /// What is in an object.

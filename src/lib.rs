@@ -4,7 +4,8 @@
 //! image_ref → source, layer → image, spool → ostree, deploy → customize → plan → disk → output
 //! ```
 //!
-//! `build` is the sentence that connects the rooms. Rooms marked as leaves (`ostree`, `composefs`, `ext4`, `fat`, `qcow2`)
+//! `build` is the sentence that connects the rooms. Rooms marked as leaves (`ostree`, `composefs`, `ext4`, `fat`, `qcow2`,
+//! `http`, `trust`)
 //! know nothing of the others. Only `cli` prints.
 
 pub mod bootloader;
@@ -18,6 +19,7 @@ pub mod digest;
 pub mod disk;
 pub mod ext4;
 pub mod fat;
+pub mod http;
 pub mod image;
 pub mod image_ref;
 pub mod inspect;
@@ -36,4 +38,5 @@ pub mod smoke;
 pub mod source;
 pub mod spool;
 pub mod tree;
+pub mod trust;
 pub mod units;

@@ -5,13 +5,15 @@
 pub enum Task {
     /// Reading the layer with this index in the manifest.
     Layer(usize),
+    /// Fetching the files of an ostree commit.
+    Pull,
     /// Making the sysroot.
     Deploy,
     /// Writing the outputs.
     Write,
 }
 
-/// One thing that happened. Numbers are bytes.
+/// One thing that happened. Numbers are bytes, those of [`Task::Pull`] files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     Begin {

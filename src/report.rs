@@ -1,5 +1,6 @@
 //! What was built from what: `manifest.json` beside the outputs. No path of the build host, no clock and no secret is in it.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use serde::Serialize;
@@ -12,6 +13,7 @@ use crate::output::{OutputError, OutputType, SUMS, Sha256Text, Staging};
 use crate::plan::DiskPlan;
 use crate::seed::Seed;
 use crate::source::Loaded;
+use crate::source::ostree::{PulledCommit, Verification};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -19,6 +21,9 @@ pub struct Report {
     /// Of a disk made from a container image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageFacts>,
+    /// Of a disk made from a ref of an ostree repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ostree: Option<CommitFacts>,
     pub system: SystemFacts,
     pub deployment: DeploymentFacts,
     pub bootloader: Summary,
@@ -37,6 +42,40 @@ pub struct ImageFacts {
     pub created: Option<String>,
     pub version: Option<String>,
     pub layers: Vec<LayerFacts>,
+}
+
+/// What an ostree commit says of itself, and what is known of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct CommitFacts {
+    pub commit: String,
+    /// The ref that was asked for; none where a commit was.
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    pub created: String,
+    pub version: Option<String>,
+    pub subject: String,
+    /// Every metadata key, values as text.
+    pub metadata: BTreeMap<String, String>,
+    pub verification: Verification,
+    /// File objects.
+    pub files: usize,
+}
+
+impl CommitFacts {
+    pub fn of(pulled: &PulledCommit) -> CommitFacts {
+        let commit = &pulled.commit;
+        let time = jiff::Timestamp::from_second(commit.timestamp);
+        CommitFacts {
+            commit: pulled.checksum.to_string(),
+            name: pulled.found.name.clone(),
+            created: time.map_or_else(|_| commit.timestamp.to_string(), |time| time.to_string()),
+            version: commit.string("version").map(str::to_owned),
+            subject: commit.subject.clone(),
+            metadata: commit.metadata.iter().map(|(key, value)| (key.clone(), value.to_string())).collect(),
+            verification: pulled.verification.clone(),
+            files: pulled.contents.objects.len(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -63,6 +102,8 @@ pub struct DeploymentFacts {
     pub commit: String,
     pub boot_checksum: String,
     pub kernel_arguments: String,
+    /// What the machine upgrades from.
+    pub target: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -110,6 +151,7 @@ impl Report {
         Report {
             bootwright: env!("CARGO_PKG_VERSION"),
             image: loaded.image().map(|image| ImageFacts::of(image, imported, target)),
+            ostree: loaded.commit().map(CommitFacts::of),
             system: SystemFacts {
                 name: os.release.pretty_name.clone(),
                 kernel: os.kernel.version.clone(),
@@ -122,6 +164,7 @@ impl Report {
                 commit: imported.commit.to_string(),
                 boot_checksum: sysroot.boot_checksum.clone(),
                 kernel_arguments: sysroot.entry.options.clone(),
+                target: target.to_string(),
             },
             bootloader,
             seed: seed.to_string(),
@@ -133,7 +176,8 @@ impl Report {
 
     /// What the source calls itself.
     pub fn version(&self) -> Option<&str> {
-        self.image.as_ref()?.version.as_deref()
+        let of_image = self.image.as_ref().and_then(|image| image.version.as_deref());
+        of_image.or_else(|| self.ostree.as_ref()?.version.as_deref())
     }
 
     pub fn json(&self) -> String {

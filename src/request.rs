@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use crate::config::Customizations;
 use crate::deploy::TargetImage;
-use crate::image_ref::ImageRef;
+use crate::image_ref::SourceRef;
 use crate::layout::Layout;
 use crate::os::{Architecture, RootFilesystem};
 use crate::output::OutputType;
 use crate::qcow2::Compression;
 use crate::seed::Seed;
+use crate::source::ostree::{Access, Policy};
 use crate::units::Bytes;
 
 /// The boot loader that the user wants.
@@ -26,7 +27,7 @@ pub enum BootloaderChoice {
 /// One build. `None` means that the image or the architecture decides.
 #[derive(Clone, Debug)]
 pub struct Request {
-    pub image: ImageRef,
+    pub image: SourceRef,
     pub types: Vec<OutputType>,
     pub output: PathBuf,
     pub root_filesystem: Option<RootFilesystem>,
@@ -41,9 +42,22 @@ pub struct Request {
     pub default_kernel_args: bool,
     pub seed: Option<Seed>,
     pub customizations: Customizations,
+    /// For sources that are refs of an ostree repository.
+    pub ostree: OstreeRequest,
     /// SOURCE_DATE_EPOCH, when it is set.
     pub source_date_epoch: Option<i64>,
     /// Whether SHA256SUMS is written.
     pub checksums: bool,
     pub threads: usize,
+}
+
+/// What was asked of a ref of an ostree repository.
+#[derive(Clone, Debug, Default)]
+pub struct OstreeRequest {
+    /// Which commits are taken.
+    pub policy: Policy,
+    pub access: Access,
+    /// Name and URL of the remote that the machine upgrades from.
+    pub remote_name: Option<String>,
+    pub remote_url: Option<String>,
 }

@@ -240,13 +240,19 @@ impl Stream<'_, '_> {
         self.writer.hole(len)
     }
 
+    /// Gives the content up; what was written of it is never read.
+    pub fn abandon(self) -> Result<(), SpoolError> {
+        // The next content begins at a block again.
+        let padding = self.written.next_multiple_of(BLOCK) - self.written;
+        // OK to cast: less than a block.
+        self.writer.write(&[0; BLOCK as usize][..padding as usize])
+    }
+
     /// Where the content lies. Panics when bytes are missing.
     pub fn finish(self) -> Result<Content, SpoolError> {
         assert_eq!(self.written, self.content.len, "a content as long as announced");
-        let padding = self.written.next_multiple_of(BLOCK) - self.written;
-        // OK to cast: less than a block.
-        self.writer.write(&[0; BLOCK as usize][..padding as usize])?;
-        Ok(self.content)
+        let content = self.content;
+        self.abandon().map(|()| content)
     }
 
     fn count(&mut self, len: u64) {
@@ -339,6 +345,18 @@ mod tests {
         let bytes = read(&spool, content);
         assert_eq!((bytes.len(), &bytes[..6]), (9 << 20, &b"begin\0"[..]));
         assert!(bytes[5..].iter().all(|&byte| byte == 0));
+    }
+
+    #[test]
+    fn a_content_after_one_given_up_begins_at_a_block() {
+        let spool = Spool::new_in(&std::env::temp_dir()).unwrap();
+        let mut writer = spool.writer();
+        let mut stream = writer.stream(3 << 20).unwrap();
+        stream.write(&[7; 5000]).unwrap();
+        stream.abandon().unwrap();
+        let content = writer.append(b"whole").unwrap();
+        writer.flush().unwrap();
+        assert_eq!((content.at % BLOCK, read(&spool, content)), (0, b"whole".to_vec()));
     }
 
     #[test]

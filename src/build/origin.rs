@@ -2,16 +2,31 @@
 
 use std::path::Path;
 
-use super::BuildError;
-use crate::deploy::{self, DeployError, Imported, Target, TargetImage};
-use crate::os::{Architecture, Os};
+use super::{BuildError, upstream};
+use crate::deploy::{self, Imported, Remote, Target, TargetImage};
+use crate::image_ref::{ImageRef, OstreeRef, SourceRef};
+use crate::os::{Architecture, Os, architecture};
 use crate::progress::Progress;
 use crate::request::Request;
+use crate::source::ostree::{self, PulledCommit, Wanted};
 use crate::source::{self, Loaded};
+use crate::tree::Files;
 
 /// Reads the source; its contents go to an unnamed file in `scratch`.
 pub fn load(request: &Request, scratch: &Path, progress: &dyn Progress) -> Result<Loaded, BuildError> {
-    let source = source::open(&request.image)?;
+    match &request.image {
+        SourceRef::Container(image) => container(image, request, scratch, progress),
+        SourceRef::Ostree(reference) => commit(reference, request, scratch, progress),
+    }
+}
+
+fn container(
+    image: &ImageRef,
+    request: &Request,
+    scratch: &Path,
+    progress: &dyn Progress,
+) -> Result<Loaded, BuildError> {
+    let source = source::open(image)?;
     let platform = source::Platform::new(request.architecture.map(Architecture::oci));
     let limits = source::Limits::default();
     // What its labels rule out is refused before a layer is read.
@@ -19,38 +34,79 @@ pub fn load(request: &Request, scratch: &Path, progress: &dyn Progress) -> Resul
     Ok(Loaded::Container(source::load(&*source, &platform, scratch, request.threads, &limits, progress)?))
 }
 
+fn commit(
+    reference: &OstreeRef,
+    request: &Request,
+    scratch: &Path,
+    progress: &dyn Progress,
+) -> Result<Loaded, BuildError> {
+    let rev = reference.rev.parse()?;
+    let repository = ostree::open(&reference.location, &request.ostree.access)?;
+    let policy = &request.ostree.policy;
+    let pulled = ostree::load(&*repository, &rev, policy, Wanted::All, scratch, request.threads, progress)?;
+    Ok(Loaded::Commit(Box::new(pulled)))
+}
+
 /// When the source was made, in seconds since 1970.
 pub fn created(loaded: &Loaded) -> Option<i64> {
     match loaded {
         Loaded::Container(image) => deploy::created(image),
+        Loaded::Commit(commit) => Some(commit.commit.timestamp),
     }
 }
 
 /// The commit to be deployed.
-pub fn import(loaded: &Loaded, fallback_time: i64) -> Result<Imported, DeployError> {
+pub fn import(loaded: &Loaded, fallback_time: i64) -> Result<Imported, BuildError> {
     match loaded {
-        Loaded::Container(image) => deploy::import(image, fallback_time),
+        Loaded::Container(image) => Ok(deploy::import(image, fallback_time)?),
+        Loaded::Commit(commit) => Ok(adopt(commit)),
     }
 }
 
-pub fn architecture(_request: &Request, loaded: &Loaded) -> Result<Architecture, BuildError> {
-    match loaded {
-        Loaded::Container(image) => {
-            image.architecture.parse().map_err(|_| BuildError::Architecture(image.architecture.clone()))
-        }
+/// A commit that somebody else made is deployed as it is.
+fn adopt(commit: &PulledCommit) -> Imported {
+    Imported {
+        commit: commit.checksum,
+        root: commit.root.clone(),
+        version: commit.commit.string("version").map(str::to_owned),
+        layers: Vec::new(),
+        refs: Vec::new(),
+        metadata: commit.metadata.clone(),
+        warnings: commit.warnings(),
     }
 }
 
-/// What the machine upgrades from, and what its owner should know of that.
-pub fn target(request: &Request, loaded: &Loaded, os: &Os) -> (Target, Option<String>) {
-    match loaded {
+/// What the system was built for: a container says so; of a commit its programs do.
+pub fn architecture(request: &Request, loaded: &Loaded, files: &Files<'_>) -> Result<Architecture, BuildError> {
+    let found = match loaded {
         Loaded::Container(image) => {
-            let (target, warning) = match &request.target {
-                Some(target) => (target.clone(), None),
-                None => TargetImage::default_for(image.ref_name.as_deref(), os.release.id.as_deref()),
-            };
-            let warning = warning.or_else(|| target.pinned_warning());
-            (Target::Image(target), warning)
+            return image.architecture.parse().map_err(|_| BuildError::Architecture(image.architecture.clone()));
         }
+        Loaded::Commit(_) => architecture::of_programs(files).map_err(crate::os::OsError::from)?,
+    };
+    match (request.architecture, found) {
+        (Some(wanted), Some(found)) if wanted != found => Err(BuildError::WrongArchitecture { wanted, found }),
+        (wanted, found) => wanted.or(found).ok_or(BuildError::NoArchitecture),
     }
+}
+
+/// What the machine upgrades from, how it gets there, and what its owner should know of that.
+pub struct Upstream {
+    pub target: Target,
+    /// The remote that the disk has to bring.
+    pub remote: Option<Remote>,
+    pub warning: Option<String>,
+}
+
+pub fn upstream(request: &Request, loaded: &Loaded, os: &Os, files: &Files<'_>) -> Result<Upstream, BuildError> {
+    let image = match loaded {
+        Loaded::Container(image) => image,
+        Loaded::Commit(commit) => return upstream::of_commit(request, commit, files),
+    };
+    let (target, warning) = match &request.target {
+        Some(target) => (target.clone(), None),
+        None => TargetImage::default_for(image.ref_name.as_deref(), os.release.id.as_deref()),
+    };
+    let warning = warning.or_else(|| target.pinned_warning());
+    Ok(Upstream { target: Target::Image(target), remote: None, warning })
 }

@@ -21,7 +21,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 pub enum Command {
     /// Build disks from an image
-    Build(BuildArgs),
+    Build(Box<BuildArgs>),
     /// Boot a disk in QEMU and say whether it came up
     Test(TestArgs),
     /// Show what is on a disk
@@ -34,7 +34,7 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct BuildArgs {
-    /// The image: oci:DIR[:TAG] or oci-archive:FILE[:TAG]
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], ostree:DIR#REF or ostree:URL#REF
     pub image: String,
     /// What to build; may be given several times, one pass makes them all
     #[arg(long = "type", value_name = "TYPE", default_value = "qcow2")]
@@ -91,6 +91,49 @@ pub struct BuildArgs {
     pub threads: Option<std::num::NonZeroUsize>,
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub progress: ProgressStyle,
+    #[command(flatten)]
+    pub ostree: OstreeArgs,
+    /// Name of the remote that the machine upgrades from [default: the repository's or the commit's own, else origin]
+    #[arg(long, value_name = "NAME", help_heading = OSTREE)]
+    pub remote_name: Option<String>,
+    /// Where the machine upgrades from [default: what the disk is made from]
+    #[arg(long, value_name = "URL", help_heading = OSTREE)]
+    pub remote_url: Option<String>,
+}
+
+const OSTREE: &str = "Refs of ostree repositories";
+
+/// How a ref of an ostree repository is fetched and what is asked of it.
+#[derive(Args, Default)]
+#[command(next_help_heading = OSTREE)]
+pub struct OstreeArgs {
+    /// An OpenPGP certificate or keyring, armored or binary; a good signature by one of its keys is asked for; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub gpg_key: Vec<PathBuf>,
+    /// ed25519 keys (lines of base64) or SPKI keys (PEM), one of which has to have signed; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub sign_key: Vec<PathBuf>,
+    /// Take the commit of a server as it is, whoever made it
+    #[arg(long)]
+    pub no_verify: bool,
+    /// Refuse a commit older than this: RFC 3339 or seconds since 1970
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub timestamp_check: Option<String>,
+    /// The collection that the commit has to be bound to
+    #[arg(long, value_name = "ID")]
+    pub collection_id: Option<String>,
+    /// Base URL of file objects, where it is another one
+    #[arg(long, value_name = "URL")]
+    pub content_url: Option<String>,
+    /// An authority to trust beside the host's, PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    /// A certificate for servers that ask who you are, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_client_key")]
+    pub tls_client_cert: Option<PathBuf>,
+    /// Its key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_client_cert")]
+    pub tls_client_key: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -130,10 +173,12 @@ pub struct TestArgs {
 
 #[derive(Args)]
 pub struct InspectArgs {
-    /// A raw or qcow2 disk
+    /// A raw or qcow2 disk, or what one can be made of: ostree:DIR#REF or ostree:URL#REF
     pub disk: PathBuf,
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
+    #[command(flatten)]
+    pub ostree: OstreeArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

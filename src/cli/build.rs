@@ -6,10 +6,11 @@ use std::thread;
 use anyhow::Context;
 
 use super::args::{BuildArgs, CompressionMethod, Format};
-use super::{Outcome, hint, print, progress, wrong};
+use super::{Outcome, hint, ostree, print, progress, wrong};
 use crate::build::{self, BuildError, Prepared};
 use crate::config::Config;
 use crate::deploy::{DeployError, check_argument, check_stateroot};
+use crate::image_ref::ImageRefError;
 use crate::layout::Layout;
 use crate::os::RootFilesystem;
 use crate::output::OutputType;
@@ -44,6 +45,7 @@ fn request(args: &BuildArgs) -> anyhow::Result<Request> {
         None => Config::default(),
     };
     check(args, &config)?;
+    let image = args.image.parse().map_err(|error: ImageRefError| wrong(error))?;
     let mut types = args.types.clone();
     types.sort();
     types.dedup();
@@ -52,7 +54,8 @@ fn request(args: &BuildArgs) -> anyhow::Result<Request> {
         None => thread::available_parallelism().map_or(1, usize::from),
     };
     Ok(Request {
-        image: args.image.parse().map_err(|error: crate::image_ref::ImageRefError| wrong(error))?,
+        ostree: ostree::request(args, &image)?,
+        image,
         types,
         output: args.output.clone(),
         root_filesystem: args.rootfs,

@@ -71,6 +71,7 @@ fn build_hint(error: &BuildError) -> Option<String> {
         BuildError::Plan(PlanError::DiskTooSmall { need, .. }) => format!("give at least `--disk-size {}M`", need.0.div_ceil(1 << 20)),
         BuildError::RootFilesystem { .. } => "build with --rootfs ext4".to_owned(),
         BuildError::Source(error) => return error.hint(),
+        BuildError::Ostree(error) => return error.hint(),
         BuildError::Deploy(error) => return deploy_hint(error),
         BuildError::Os(error) => return os_hint(error),
         BuildError::Output(OutputError::Io { source, .. }) => return io_hint(source),

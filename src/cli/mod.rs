@@ -6,6 +6,7 @@ mod build;
 mod hint;
 mod inspect;
 mod layouts;
+mod ostree;
 mod progress;
 mod test;
 

@@ -12,6 +12,7 @@ mod go_json;
 mod growth;
 mod import;
 mod kernel_arguments;
+mod remote;
 mod repository;
 mod stateroot;
 mod sysroot;
@@ -23,6 +24,7 @@ pub use boot_entry::BootEntry;
 pub use checkout::CommitTree;
 pub use import::{Imported, created, import, refuse_unsupported};
 pub use kernel_arguments::{KernelArguments, RootMount, check_argument};
+pub use remote::{Remote, RemoteKeys, ShippedRemote, shipped as shipped_remotes};
 pub use stateroot::check_name as check_stateroot;
 pub use sysroot::{Options, Sysroot, sysroot};
 pub use target::{Refspec, Target};
@@ -52,6 +54,8 @@ pub enum DeployError {
     Stateroot { name: String },
     #[error("the target image reference `{reference}` is not one: {reason}")]
     Target { reference: String, reason: &'static str },
+    #[error("`{path}` of the commit: {message}")]
+    Remote { path: String, message: String },
     #[error("the kernel version {version:?} (the directory below usr/lib/modules) cannot stand in a boot entry")]
     KernelVersion { version: String },
     #[error("`{path}` is one of ostree's embedded whiteouts, and laying those down is not supported yet")]

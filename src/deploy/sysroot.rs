@@ -5,7 +5,7 @@ use super::fstab::Mount;
 use super::repository::Repository;
 use super::stateroot::{self, Places};
 use super::{
-    BootEntry, CommitTree, DeployError, Imported, KernelArguments, RootMount, Target, aleph, boot_files,
+    BootEntry, CommitTree, DeployError, Imported, KernelArguments, Remote, RootMount, Target, aleph, boot_files,
     composefs_image, fstab, growth,
 };
 use crate::image::{Contents, Image};
@@ -17,6 +17,8 @@ use crate::tree::{Files, InodeId, Seconds, Stat, Tree};
 pub struct Options<'a> {
     pub stateroot: &'a str,
     pub target: &'a Target,
+    /// The server that the target's ref is on, where the machine does not know it.
+    pub remote: Option<&'a Remote>,
     /// The container image that the commit was made of, where there is one.
     pub image: Option<&'a Image>,
     /// UUIDs in their text form.
@@ -174,6 +176,9 @@ fn place_etc(
     let given = Files { tree: root, root: etc, spool: &contents.spool }.read_text("fstab", CONFIG_LIMIT)?;
     let text = fstab::fstab(&given.unwrap_or_default(), &mounts(os, options));
     root.add_file(etc, "fstab", Stat::root(0o644, options.time), text);
+    if let Some(remote) = options.remote {
+        remote.place(root, etc, options.time);
+    }
     if os.has_growers {
         growth::place(root, etc, !os.has_root_definition, options.time);
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::tree::{Files, ReadError};
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Architecture {
     X86_64,
@@ -89,6 +91,41 @@ impl FromStr for Architecture {
         };
         Architecture::ALL.iter().find(named).copied().ok_or_else(|| UnknownArchitecture(text.to_owned()))
     }
+}
+
+/// Programs that a system has, whatever it is; one is enough.
+const PROGRAMS: [&str; 5] = [
+    "usr/lib/systemd/systemd",
+    "usr/lib/ostree/ostree-prepare-root",
+    "usr/bin/ostree",
+    "usr/bin/sh",
+    "usr/bin/busybox",
+];
+const LIMIT: u64 = 64 << 20;
+
+/// The architecture that the system's programs are for, by the ELF header of one of them.
+pub fn of_programs(files: &Files<'_>) -> Result<Option<Architecture>, ReadError> {
+    for path in PROGRAMS {
+        let program = files.read(path, LIMIT)?;
+        if let Some(architecture) = program.and_then(|elf| of_elf(&elf)) {
+            return Ok(Some(architecture));
+        }
+    }
+    Ok(None)
+}
+
+/// By `e_machine` and byte order.
+fn of_elf(elf: &[u8]) -> Option<Architecture> {
+    use object::Object as _;
+    let file = object::File::parse(elf).ok().filter(|file| file.format() == object::BinaryFormat::Elf)?;
+    Some(match (file.architecture(), file.is_little_endian()) {
+        (object::Architecture::X86_64, true) => Architecture::X86_64,
+        (object::Architecture::Aarch64, true) => Architecture::Aarch64,
+        (object::Architecture::Riscv64, true) => Architecture::Riscv64,
+        (object::Architecture::PowerPc64, true) => Architecture::Ppc64le,
+        (object::Architecture::S390x, false) => Architecture::S390x,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

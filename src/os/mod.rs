@@ -1,6 +1,6 @@
 //! What an operating system tree says about itself: facts read as data, nothing of it is run.
 
-mod architecture;
+pub mod architecture;
 mod bootloader_files;
 mod install_config;
 mod kargs_d;

@@ -1,5 +1,7 @@
 //! Commit objects `(a{sv}aya(say)sstayay)` (libostree `ostree-core.h`).
 
+use std::fmt;
+
 use super::metadata::read_checksum;
 use super::variant::{self, Array, Tuple};
 use super::variant_reader::{self, Member};
@@ -63,6 +65,14 @@ impl Commit {
         })
     }
 
+    /// The texts under `key` (type `as`), if there are any of that type.
+    pub fn strings(&self, key: &str) -> Option<Vec<&str>> {
+        self.metadata.iter().find_map(|(name, value)| match value {
+            Value::Other { type_string, serialised } if name == key && type_string == "as" => strings(serialised),
+            _ => None,
+        })
+    }
+
     /// Reads a commit object; refuses related objects, and anything not in normal form.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let broken = |what| Error::Object { object: "commit", len: bytes.len(), what };
@@ -91,6 +101,26 @@ impl Commit {
             root_meta: read_checksum(root_meta)?,
         })
     }
+}
+
+impl fmt::Display for Value {
+    /// For people: texts and numbers as they are, of anything else how much there is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::String(text) => f.write_str(text),
+            Self::Bool(value) => value.fmt(f),
+            Self::Bytes(bytes) => write!(f, "<{} bytes>", bytes.len()),
+            Self::Other { type_string, serialised } => match (type_string.as_str(), strings(serialised)) {
+                ("as", Some(texts)) => f.write_str(&texts.join(", ")),
+                _ => write!(f, "<{} bytes of the type {type_string}>", serialised.len()),
+            },
+        }
+    }
+}
+
+/// The texts of a serialised `as`.
+fn strings(bytes: &[u8]) -> Option<Vec<&str>> {
+    variant_reader::array(bytes, 1)?.into_iter().map(variant_reader::string).collect()
 }
 
 impl Value {

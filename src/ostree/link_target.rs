@@ -19,7 +19,8 @@ pub fn normalise(target: &[u8]) -> Result<String, Error> {
     Ok(if normalised.len() <= LINKNAME { normalised } else { text.to_owned() })
 }
 
-fn readable(target: &[u8]) -> Result<&str, Error> {
+/// The target as text; refuses what no Linux link can hold and what is not UTF-8.
+pub fn readable(target: &[u8]) -> Result<&str, Error> {
     let refused = |why| Error::LinkTarget { target: target.escape_ascii().to_string(), why };
     match std::str::from_utf8(target) {
         _ if target.is_empty() => Err(refused("empty")),

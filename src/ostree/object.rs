@@ -49,6 +49,12 @@ pub struct ObjectName {
     pub kind: ObjectKind,
 }
 
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.checksum, self.kind)
+    }
+}
+
 /// The bytes that come before the content in the checksum of a file object: length (u32 BE), four zero bytes, and the
 /// variant `(uuuusa(ayay))`. `mode` includes the type bits, `target` is empty for a regular file.
 pub fn file_header(uid: u32, gid: u32, mode: u32, target: &str, xattrs: &Xattrs) -> Vec<u8> {

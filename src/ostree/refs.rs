@@ -1,9 +1,35 @@
-//! Names of the refs that an imported container leaves (ostree-ext `refescape.rs`, `container/store.rs`).
+//! Names of refs: which there can be (libostree `ostree-core.c`), and those that an imported container leaves (ostree-ext
+//! `refescape.rs`, `container/store.rs`).
 
 use super::Error;
 
 const BLOB: &str = "ostree/container/blob";
 const IMAGE: &str = "ostree/container/image";
+
+/// Whether `text` names a ref: fragments with `/` between them (`ostree_validate_rev`).
+pub fn is_ref(text: &str) -> bool {
+    text.split('/').all(is_fragment)
+}
+
+/// Whether `text` names a remote: one fragment (`ostree_validate_remote_name`).
+pub fn is_remote(text: &str) -> bool {
+    is_fragment(text)
+}
+
+/// Whether `text` names a collection: a reverse domain name as D-Bus has it (`ostree_validate_collection_id`).
+pub fn is_collection(text: &str) -> bool {
+    let element = |element: &str| {
+        let letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+        element.bytes().next().is_some_and(letter) && element.bytes().all(|byte| letter(byte) || byte.is_ascii_digit())
+    };
+    text.len() <= 255 && text.contains('.') && text.split('.').all(element)
+}
+
+/// A letter, digit or `_`, then also `-` and `.`.
+fn is_fragment(text: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    text.bytes().next().is_some_and(word) && text.bytes().all(|byte| word(byte) || b"-.".contains(&byte))
+}
 
 /// The ref of the layer commit made from the blob with this digest (`sha256:…`).
 pub fn blob_ref(digest: &str) -> Result<String, Error> {
@@ -58,6 +84,19 @@ mod tests {
         ] {
             assert_eq!(escape(text).as_deref(), Ok(expected));
         }
+    }
+
+    #[test]
+    fn names_follow_libostrees_grammar() {
+        assert!(["a", "os/x86_64/main", "_a/b-c.d/1"].into_iter().all(is_ref));
+        assert!(["", "/", "a/", "/a", "a//b", ".a", "-a", "a/..", "ä", "a b"].into_iter().all(|text| !is_ref(text)));
+        assert!(is_remote("vendor-1.2") && !is_remote("a/b"));
+        assert!(
+            is_collection("org.example.Os_1")
+                && !is_collection("org")
+                && !is_collection("org.1a")
+                && !is_collection("a-b.c")
+        );
     }
 
     #[test]

@@ -32,6 +32,11 @@ pub fn remote_ref_path(remote: &str, name: &str) -> String {
     format!("refs/remotes/{remote}/{name}")
 }
 
+/// The file of a ref that is mirrored from a collection.
+pub fn mirror_ref_path(collection: &str, name: &str) -> String {
+    format!("refs/mirrors/{collection}/{name}")
+}
+
 /// What the file of a ref holds.
 pub fn ref_content(commit: Checksum) -> String {
     format!("{commit}\n")

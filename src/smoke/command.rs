@@ -152,7 +152,7 @@ fn machine(args: &mut Arguments, options: &Options<'_>) -> Result<(), Error> {
 }
 
 /// One processor in emulation: before QEMU 8.1 a processor may run half of what another one is just patching into the kernel
-/// (`accel/tcg: Always lock pages before translation`), and about one boot in a hundred ends in a panic that is not the disk's.
+/// (`accel/tcg: Always lock pages before translation`), and now and then a boot ends in a panic that is not the disk's.
 fn processors(accelerator: Accelerator) -> &'static str {
     match accelerator {
         Accelerator::Kvm => "2",

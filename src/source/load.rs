@@ -1,13 +1,10 @@
 //! Reading a whole image: documents first, then all layers, several at once.
 
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest};
 
+use super::crew::Crew;
 use super::{Error, Limits, Platform, Result, Source, json};
 use crate::digest::Digest;
 use crate::image::{Contents, Image, Layer, Objects};
@@ -33,8 +30,8 @@ pub fn load(
     let config: ImageConfiguration = json::parse(&resolved.config, "the config")?;
     let jobs = jobs(&manifest, &config, limits)?;
     let spool = Spool::new_in(spool_dir)?;
-    let finished =
-        Crew { source, jobs: &jobs, spool: &spool, progress, failed: AtomicUsize::new(usize::MAX) }.run(threads)?;
+    let crew = Crew::new(threads.min(MOST_AT_ONCE));
+    let finished = Layers { source, jobs: &jobs, spool: &spool, progress, crew }.read_all()?;
     let (layers, objects) = assemble(&jobs, finished);
     let labels = config.config().as_ref().and_then(|config| config.labels().clone()).unwrap_or_default();
     Ok(Image {
@@ -94,36 +91,18 @@ fn assemble(jobs: &[Job], finished: Vec<Finished>) -> (Vec<Layer>, Objects) {
     (layers, objects)
 }
 
-/// The threads that read layers.
-struct Crew<'a> {
+/// Reads layers, several at once.
+struct Layers<'a> {
     source: &'a dyn Source,
     jobs: &'a [Job],
     spool: &'a Spool,
     progress: &'a dyn Progress,
-    /// The lowest layer that failed. Those above it are given up; those below go on, since they may fail as well and the
-    /// error of the lowest is the one that is told.
-    failed: AtomicUsize,
+    crew: Crew,
 }
 
-impl Crew<'_> {
-    fn run(&self, threads: usize) -> Result<Vec<Finished>> {
-        let results: Vec<_> = self.jobs.iter().map(|_| Mutex::new(None)).collect();
-        let order = self.largest_first();
-        let next = AtomicUsize::new(0);
-        thread::scope(|scope| {
-            for _ in 0..threads.clamp(1, MOST_AT_ONCE).min(order.len()) {
-                scope.spawn(|| {
-                    while let Some(&index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let result = self.layer(index);
-                        *results[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-                    }
-                });
-            }
-        });
-        // OK to expect: the threads took every index of `order`.
-        let result =
-            |slot: Mutex<Option<_>>| slot.into_inner().unwrap_or_else(PoisonError::into_inner).expect("a result");
-        results.into_iter().map(result).collect()
+impl Layers<'_> {
+    fn read_all(&self) -> Result<Vec<Finished>> {
+        self.crew.run(&self.largest_first(), || (), |(), index| self.layer(index), Ok)
     }
 
     /// A large layer begun last would be read alone in the end.
@@ -140,36 +119,30 @@ impl Crew<'_> {
         self.progress.report(&Event::Begin { task, label: &label, total: Some(size) });
         let result = self.read(index, digest);
         self.progress.report(&Event::End { task });
-        if result.is_err() {
-            self.failed.fetch_min(index, Ordering::Relaxed);
-        }
         result
     }
 
     fn read(&self, index: usize, digest: Digest) -> Result<Finished> {
         let job = &self.jobs[index];
-        let watch = Watch { crew: self, index };
-        if watch.is_stopped() {
-            return Err(Error::Layer { index, digest, source: layer::Error::Stopped });
-        }
         let blob = self.source.blob(&job.descriptor);
         let blob = blob.map_err(|source| Error::LayerBlob { index, digest, source: Box::new(source) })?;
+        let watch = Watch { layers: self, index };
         layer::run(blob, &job.expected, self.spool, &watch).map_err(|source| Error::Layer { index, digest, source })
     }
 }
 
-/// Ties a layer to the crew.
+/// Ties a layer to the others.
 struct Watch<'a> {
-    crew: &'a Crew<'a>,
+    layers: &'a Layers<'a>,
     index: usize,
 }
 
 impl Watcher for Watch<'_> {
     fn advance(&self, bytes: u64) {
-        self.crew.progress.report(&Event::Advance { task: Task::Layer(self.index), by: bytes });
+        self.layers.progress.report(&Event::Advance { task: Task::Layer(self.index), by: bytes });
     }
 
     fn is_stopped(&self) -> bool {
-        self.crew.failed.load(Ordering::Relaxed) < self.index
+        self.layers.crew.is_stopped(self.index)
     }
 }

@@ -4,11 +4,13 @@
 //! What the files of an image mean is not known here.
 
 mod archive;
+mod crew;
 mod directory;
 mod error;
 mod json;
 mod load;
 mod oci_layout;
+pub mod ostree;
 mod platform;
 
 use std::collections::BTreeMap;
@@ -24,6 +26,7 @@ pub use error::{Error, Result};
 pub use load::load;
 pub use platform::Platform;
 
+use self::ostree::PulledCommit;
 use archive::Archive;
 use directory::Directory;
 use oci_layout::OciLayout;
@@ -63,6 +66,7 @@ impl Resolved {
 #[derive(Debug)]
 pub enum Loaded {
     Container(Image),
+    Commit(Box<PulledCommit>),
 }
 
 impl Loaded {
@@ -70,18 +74,29 @@ impl Loaded {
     pub fn image(&self) -> Option<&Image> {
         match self {
             Self::Container(image) => Some(image),
+            Self::Commit(_) => None,
+        }
+    }
+
+    /// The ostree commit, where the source is one.
+    pub fn commit(&self) -> Option<&PulledCommit> {
+        match self {
+            Self::Container(_) => None,
+            Self::Commit(commit) => Some(commit),
         }
     }
 
     pub fn contents(&self) -> &Contents {
         match self {
             Self::Container(image) => &image.contents,
+            Self::Commit(commit) => &commit.contents,
         }
     }
 
     pub fn into_spool(self) -> Spool {
         match self {
             Self::Container(image) => image.contents.spool,
+            Self::Commit(commit) => commit.contents.spool,
         }
     }
 
@@ -89,6 +104,7 @@ impl Loaded {
     pub fn identity(&self) -> String {
         match self {
             Self::Container(image) => image.manifest_digest.to_string(),
+            Self::Commit(commit) => commit.checksum.to_string(),
         }
     }
 }

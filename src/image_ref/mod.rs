@@ -1,10 +1,22 @@
-//! The words by which a user names an image (containers-transports(5)).
+//! The words by which a user names a source: a container image (containers-transports(5)) or a ref of an ostree repository.
+
+mod ostree;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where an image lies.
+pub use ostree::{Location, OstreeRef};
+
+/// What a disk is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceRef {
+    Container(ImageRef),
+    /// `ostree:PATH#REF` or `ostree:URL#REF`.
+    Ostree(OstreeRef),
+}
+
+/// Where a container image lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImageRef {
     /// `oci:PATH[:TAG]`: a directory in OCI image layout.
@@ -19,7 +31,7 @@ pub enum ImageRefError {
     #[error("`{text}`: reading {what} is not supported yet")]
     NotSupportedYet { text: String, what: &'static str, copy: String },
 
-    #[error("`{text}`: there is no transport `{transport}`; `oci:` and `oci-archive:` are supported")]
+    #[error("`{text}`: there is no transport `{transport}`; `oci:`, `oci-archive:` and `ostree:` are supported")]
     UnknownTransport { text: String, transport: String },
 
     #[error("`{text}` has no transport; it is a directory in OCI image layout, so write `oci:{text}`")]
@@ -30,6 +42,9 @@ pub enum ImageRefError {
 
     #[error("`{text}` has an empty tag after the last `:`")]
     EmptyTag { text: String },
+
+    #[error("`{text}` is no ostree repository and ref: {why}")]
+    Ostree { text: String, why: &'static str },
 }
 
 impl ImageRefError {
@@ -37,7 +52,19 @@ impl ImageRefError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotSupportedYet { copy, .. } => Some(format!("copy it first: skopeo copy {copy} oci:DIR:TAG")),
+            Self::Ostree { .. } => Some("write ostree:DIRECTORY#REF or ostree:https://HOST/PATH#REF".to_owned()),
             _ => None,
+        }
+    }
+}
+
+impl FromStr for SourceRef {
+    type Err = ImageRefError;
+
+    fn from_str(text: &str) -> Result<Self, ImageRefError> {
+        match text.strip_prefix("ostree:") {
+            Some(rest) => OstreeRef::parse(text, rest).map(Self::Ostree),
+            None => text.parse().map(Self::Container),
         }
     }
 }
@@ -58,7 +85,6 @@ impl FromStr for ImageRef {
             "docker-daemon" => Err(not_yet(text, "from a Docker daemon", text)),
             "dir" => Err(not_yet(text, "a `dir:` directory", text)),
             "containers-storage" => Err(not_yet(text, "from the local container storage", text)),
-            "ostree" => Err(not_yet(text, "an ostree repository", "docker://HOST/IMAGE:TAG")),
             "sif" | "tarball" => Err(not_yet(text, "this transport", text)),
             _ => Err(without_transport(text, transport)),
         }
@@ -99,6 +125,15 @@ fn bare(text: &str) -> ImageRefError {
     not_yet(text, "from a registry", &format!("docker://{text}"))
 }
 
+impl fmt::Display for SourceRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Container(image) => image.fmt(f),
+            Self::Ostree(reference) => write!(f, "ostree:{reference}"),
+        }
+    }
+}
+
 impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (transport, path, tag) = match self {
@@ -137,7 +172,6 @@ mod tests {
             assert!(error.to_string().ends_with("is not supported yet"), "{error}");
             assert_eq!(error.hint(), Some(format!("copy it first: skopeo copy {copy} oci:DIR:TAG")));
         }
-        assert!("ostree:/repo#ref".parse::<ImageRef>().unwrap_err().to_string().contains("not supported yet"));
     }
 
     #[test]

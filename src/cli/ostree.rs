@@ -1,0 +1,112 @@
+//! The options for refs of ostree repositories, read and compared with the source they go with.
+
+use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, anyhow, bail};
+
+use super::args::{BuildArgs, OstreeArgs};
+use super::wrong;
+use crate::http;
+use crate::image_ref::{Location, SourceRef};
+use crate::ostree::refs;
+use crate::request::OstreeRequest;
+use crate::source::ostree::{Access, Policy};
+use crate::trust::Keys;
+
+/// What `bootwright build` was asked for.
+pub fn request(args: &BuildArgs, source: &SourceRef) -> anyhow::Result<OstreeRequest> {
+    if matches!(source, SourceRef::Container(_)) {
+        let names = [("--remote-name", args.remote_name.is_some()), ("--remote-url", args.remote_url.is_some())];
+        let given = names.into_iter().chain(given(&args.ostree)).find(|(_, given)| *given);
+        return match given {
+            Some((name, _)) => {
+                Err(wrong(anyhow!("{name} goes with the ref of an ostree repository (ostree:…), not with {source}")))
+            }
+            None => Ok(OstreeRequest::default()),
+        };
+    }
+    if args.target_imgref.is_some() {
+        return Err(wrong(anyhow!(
+            "--target-imgref names a container image, and {source} is none: --remote-url says where upgrades come from"
+        )));
+    }
+    let mut request = read(&args.ostree).map_err(wrong)?;
+    if let Some(name) = args.remote_name.as_deref().filter(|name| !refs::is_remote(name)) {
+        return Err(wrong(anyhow!(
+            "--remote-name `{name}` is no name of a remote: a word of letters, digits, `_`, `-` and `.` is"
+        )));
+    }
+    request.remote_name = args.remote_name.clone();
+    request.remote_url = args.remote_url.as_deref().map(public_url).transpose().map_err(wrong)?;
+    Ok(request)
+}
+
+/// What every look at a repository needs.
+pub fn read(args: &OstreeArgs) -> anyhow::Result<OstreeRequest> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = i64::try_from(now)?;
+    if let Some(id) = args.collection_id.as_deref().filter(|id| !refs::is_collection(id)) {
+        bail!("--collection-id `{id}` is no collection: a reverse domain name such as org.example.Os is");
+    }
+    let policy = Policy {
+        keys: Keys::read(&args.gpg_key, &args.sign_key)?,
+        unverified: args.no_verify,
+        not_before: args.timestamp_check.as_deref().map(seconds).transpose()?,
+        collection: args.collection_id.clone(),
+        now,
+    };
+    let http = http::Options {
+        authority: args
+            .tls_ca
+            .as_ref()
+            .map(|path| fs::read(path).with_context(|| format!("--tls-ca {} cannot be read", path.display())))
+            .transpose()?,
+        client_certificate: args.tls_client_cert.clone().zip(args.tls_client_key.clone()),
+        ..http::Options::default()
+    };
+    let content = args.content_url.as_deref().map(|url| server(url).context("--content-url")).transpose()?;
+    Ok(OstreeRequest { policy, access: Access { http, content, now }, remote_name: None, remote_url: None })
+}
+
+fn given(args: &OstreeArgs) -> [(&'static str, bool); 9] {
+    [
+        ("--gpg-key", !args.gpg_key.is_empty()),
+        ("--sign-key", !args.sign_key.is_empty()),
+        ("--no-verify", args.no_verify),
+        ("--timestamp-check", args.timestamp_check.is_some()),
+        ("--collection-id", args.collection_id.is_some()),
+        ("--content-url", args.content_url.is_some()),
+        ("--tls-ca", args.tls_ca.is_some()),
+        ("--tls-client-cert", args.tls_client_cert.is_some()),
+        ("--tls-client-key", args.tls_client_key.is_some()),
+    ]
+}
+
+fn seconds(text: &str) -> anyhow::Result<i64> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(seconds);
+    }
+    let time: Result<jiff::Timestamp, _> = text.parse();
+    Ok(time
+        .map_err(|_| {
+            anyhow!("--timestamp-check `{text}` is no time: write 2026-01-31T00:00:00Z or seconds since 1970")
+        })?
+        .as_second())
+}
+
+fn server(text: &str) -> anyhow::Result<Location> {
+    match Location::parse(text) {
+        Some(location @ (Location::Server(_) | Location::MirrorList(_))) => Ok(location),
+        _ => bail!("an http or https URL is expected"),
+    }
+}
+
+/// The machine is told no password. A machine may also upgrade from a directory of its own.
+fn public_url(text: &str) -> anyhow::Result<String> {
+    if text.starts_with("file:///") {
+        return Ok(text.to_owned());
+    }
+    let location = server(text).context("--remote-url")?;
+    location.public_url().ok_or_else(|| anyhow!("--remote-url needs a URL"))
+}

@@ -1,0 +1,152 @@
+//! One client for all threads: it keeps connections and shares them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::blocking;
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::{Attempt, Policy};
+use reqwest::{Certificate, Identity};
+use url::Url;
+
+use super::{Body, HttpError, Retry, without_secrets};
+
+/// As browsers do.
+const REDIRECTS: usize = 10;
+/// Of one HTTP/2 stream, in bytes: enough for a fast line, and little enough that all streams together fit their connection.
+const STREAM_WINDOW: u32 = 512 << 10;
+
+/// How servers are talked to.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// PEM of authorities beside the host's.
+    pub authority: Option<Vec<u8>>,
+    /// Files with a certificate and its key, both PEM.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
+    pub connect_timeout: Duration,
+    /// How long a server may send nothing.
+    pub stall_timeout: Duration,
+    /// Requests at once.
+    pub connections: u32,
+    pub retry: Retry,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            authority: None,
+            client_certificate: None,
+            connect_timeout: Duration::from_secs(20),
+            stall_timeout: Duration::from_secs(30),
+            connections: 32,
+            retry: Retry::default(),
+        }
+    }
+}
+
+/// A client that any number of threads may use.
+pub struct Client {
+    inner: blocking::Client,
+    stall: Duration,
+    retry: Retry,
+}
+
+impl Client {
+    pub fn new(options: &Options) -> Result<Self, HttpError> {
+        let mut builder = blocking::Client::builder()
+            .user_agent(concat!("bootwright/", env!("CARGO_PKG_VERSION")))
+            // Objects are hashed as they are stored.
+            .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
+            .redirect(Policy::custom(follow))
+            .referer(false)
+            .connect_timeout(options.connect_timeout)
+            // Of a blocking client this is the time for one answer or one read, not for the whole file.
+            .timeout(options.stall_timeout)
+            .tcp_nodelay(true)
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(STREAM_WINDOW.saturating_mul(options.connections));
+        if let Some(pem) = &options.authority {
+            builder = builder.tls_certs_merge(authorities(pem)?);
+        }
+        if let Some((certificate, key)) = &options.client_certificate {
+            builder = builder.identity(identity(certificate, key)?);
+        }
+        let inner = builder.build().map_err(|error| HttpError::Setup { why: error.to_string() })?;
+        Ok(Self { inner, stall: options.stall_timeout, retry: options.retry })
+    }
+
+    /// One attempt. An answer that is no success is an error.
+    pub fn get(&self, url: &Url) -> Result<Body, HttpError> {
+        let failed = |error: reqwest::Error| HttpError::of(url, error, None, self.stall);
+        let response = self.inner.get(url.clone()).send().map_err(failed)?;
+        let status = response.status();
+        if !status.is_success() {
+            let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
+            return Err(HttpError::Status { url: without_secrets(url), status, retry_after });
+        }
+        let announced = response.content_length();
+        Ok(Body { url: url.clone(), response, stall: self.stall, announced, received: 0 })
+    }
+
+    /// A whole file of at most `limit` bytes, however many attempts it takes.
+    pub fn bytes(&self, url: &Url, limit: u64) -> Result<Vec<u8>, HttpError> {
+        self.retry.run(|| self.get(url)?.bytes(limit))
+    }
+
+    /// As [`Client::bytes`]; `None` when the server has no such file.
+    pub fn find(&self, url: &Url, limit: u64) -> Result<Option<Vec<u8>>, HttpError> {
+        match self.bytes(url, limit) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How this client tries again.
+    pub fn retry(&self) -> Retry {
+        self.retry
+    }
+}
+
+/// Up to ten times, never twice to the same place, never from https to http.
+fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    let next = attempt.url();
+    if attempt.previous().contains(next) {
+        let why = format!("its redirects lead back to {}", without_secrets(next));
+        return attempt.error(why);
+    }
+    if attempt.previous().len() > REDIRECTS {
+        return attempt.error(format!("it redirects more than {REDIRECTS} times"));
+    }
+    if next.scheme() != "https" && attempt.previous().iter().any(|url| url.scheme() == "https") {
+        let why = format!("it redirects from https to {}", without_secrets(next));
+        return attempt.error(why);
+    }
+    attempt.follow()
+}
+
+fn seconds(value: &HeaderValue) -> Option<Duration> {
+    value.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+fn authorities(pem: &[u8]) -> Result<Vec<Certificate>, HttpError> {
+    let wrong = |why: String| HttpError::Setup { why: format!("the authority's certificate: {why}") };
+    let certificates = Certificate::from_pem_bundle(pem).map_err(|error| wrong(error.to_string()))?;
+    if certificates.is_empty() { Err(wrong("it has no PEM block `CERTIFICATE`".into())) } else { Ok(certificates) }
+}
+
+fn identity(certificate: &Path, key: &Path) -> Result<Identity, HttpError> {
+    let read = |path: &Path| {
+        let wrong = |why| HttpError::Certificate { path: path.to_owned(), what: "a client's certificate or key", why };
+        fs::read(path).map_err(|error| wrong(error.to_string()))
+    };
+    let mut pem = read(certificate)?;
+    pem.push(b'\n');
+    pem.extend(read(key)?);
+    let path = certificate.to_owned();
+    Identity::from_pem(&pem).map_err(|error| {
+        let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        HttpError::Certificate { path, what: "a client's certificate with its key", why }
+    })
+}
