@@ -7,7 +7,9 @@ mod upstream;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use choose::bootloader;
 use origin::Upstream;
+pub use origin::{commit_architecture, import};
 
 use crate::bootloader::{Grub, GrubBoot, Summary};
 use crate::customize;

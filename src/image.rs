@@ -62,6 +62,18 @@ pub struct Object {
 }
 
 impl Object {
+    /// Bytes of the content.
+    pub fn len(&self) -> u64 {
+        match &self.payload {
+            Payload::Regular(content) => content.len,
+            Payload::Symlink(_) => 0,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// In place of a file whose content nobody asked for.
     pub fn unread() -> Self {
         let payload = Payload::Regular(Content::default());

@@ -37,6 +37,7 @@ pub mod seed;
 pub mod smoke;
 pub mod source;
 pub mod spool;
+pub mod survey;
 pub mod tree;
 pub mod trust;
 pub mod units;

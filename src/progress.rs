@@ -5,7 +5,7 @@
 pub enum Task {
     /// Reading the layer with this index in the manifest.
     Layer(usize),
-    /// Fetching the files of an ostree commit.
+    /// Fetching the objects of an ostree commit.
     Pull,
     /// Making the sysroot.
     Deploy,
@@ -13,7 +13,7 @@ pub enum Task {
     Write,
 }
 
-/// One thing that happened. Numbers are bytes, those of [`Task::Pull`] files.
+/// One thing that happened. Numbers are bytes, those of [`Task::Pull`] objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     Begin {
@@ -22,6 +22,11 @@ pub enum Event<'a> {
         total: Option<u64>,
     },
     Advance {
+        task: Task,
+        by: u64,
+    },
+    /// The total is larger than was said so far.
+    Grow {
         task: Task,
         by: u64,
     },

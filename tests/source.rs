@@ -326,6 +326,7 @@ fn progress_adds_up_to_the_blobs_and_every_begin_has_an_end() {
                 Event::Begin { task, total, .. } => drop(sums.insert(task, (total.unwrap(), 0, false))),
                 Event::Advance { task, by } => sums.get_mut(&task).unwrap().1 += by,
                 Event::End { task } => sums.get_mut(&task).unwrap().2 = true,
+                Event::Grow { .. } => panic!("a layer's size is known"),
                 Event::Warning(text) => panic!("{text}"),
             }
         }

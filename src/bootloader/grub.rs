@@ -105,19 +105,21 @@ impl<'a> Grub<'a> {
             .replace("@BOOT_CHECKSUM@", boot.boot_checksum)
     }
 
-    fn summary(&self, files: Vec<String>) -> Summary {
+    /// Why this one, for people.
+    pub fn reason(&self) -> String {
         let reader = if self.has("blscfg") { "its blscfg command" } else { "a script" };
-        let secure_boot = self.shim.is_some_and(|shim| shim.signed) && self.grub.signed;
         let chain = if self.shim.is_some() { "shim and " } else { "" };
+        format!("the image brings {chain}GRUB with the prefix `{}`; it shows boot entries with {reader}", self.prefix)
+    }
+
+    fn summary(&self, files: Vec<String>) -> Summary {
+        let secure_boot = self.shim.is_some_and(|shim| shim.signed) && self.grub.signed;
         Summary {
             loader: "grub".to_owned(),
             files,
             secure_boot,
             firmware: "UEFI only".to_owned(),
-            reason: format!(
-                "the image brings {chain}GRUB with the prefix `{}`; it shows boot entries with {reader}",
-                self.prefix
-            ),
+            reason: self.reason(),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::{BuildError, upstream};
 use crate::deploy::{self, Imported, Remote, Target, TargetImage};
 use crate::image_ref::{ImageRef, OstreeRef, SourceRef};
-use crate::os::{Architecture, Os, architecture};
+use crate::os::{Architecture, Os, OsError, architecture};
+use crate::ostree::Commit;
 use crate::progress::Progress;
 use crate::request::Request;
 use crate::source::ostree::{self, PulledCommit, Wanted};
@@ -31,7 +32,8 @@ fn container(
     let limits = source::Limits::default();
     // What its labels rule out is refused before a layer is read.
     deploy::refuse_unsupported(&source.resolve(&platform, &limits)?.labels()?)?;
-    Ok(Loaded::Container(source::load(&*source, &platform, scratch, request.threads, &limits, progress)?))
+    let image = source::load(&*source, &platform, scratch, request.threads, &limits, progress)?;
+    Ok(Loaded::Container(Box::new(image)))
 }
 
 fn commit(
@@ -78,13 +80,24 @@ fn adopt(commit: &PulledCommit) -> Imported {
 
 /// What the system was built for: a container says so; of a commit its programs do.
 pub fn architecture(request: &Request, loaded: &Loaded, files: &Files<'_>) -> Result<Architecture, BuildError> {
-    let found = match loaded {
+    match loaded {
         Loaded::Container(image) => {
-            return image.architecture.parse().map_err(|_| BuildError::Architecture(image.architecture.clone()));
+            image.architecture.parse().map_err(|_| BuildError::Architecture(image.architecture.clone()))
         }
-        Loaded::Commit(_) => architecture::of_programs(files).map_err(crate::os::OsError::from)?,
-    };
-    match (request.architecture, found) {
+        Loaded::Commit(commit) => commit_architecture(request.architecture, &commit.commit, files),
+    }
+}
+
+/// By the programs in the commit, else by what it says of itself; `wanted` decides where nothing tells, and has to agree where
+/// something does.
+pub fn commit_architecture(
+    wanted: Option<Architecture>,
+    commit: &Commit,
+    files: &Files<'_>,
+) -> Result<Architecture, BuildError> {
+    let said = commit.string("ostree.architecture").and_then(|name| name.parse().ok());
+    let found = architecture::of_programs(files).map_err(OsError::from)?.or(said);
+    match (wanted, found) {
         (Some(wanted), Some(found)) if wanted != found => Err(BuildError::WrongArchitecture { wanted, found }),
         (wanted, found) => wanted.or(found).ok_or(BuildError::NoArchitecture),
     }

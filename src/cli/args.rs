@@ -104,7 +104,7 @@ pub struct BuildArgs {
 const OSTREE: &str = "Refs of ostree repositories";
 
 /// How a ref of an ostree repository is fetched and what is asked of it.
-#[derive(Args, Default)]
+#[derive(Args)]
 #[command(next_help_heading = OSTREE)]
 pub struct OstreeArgs {
     /// An OpenPGP certificate or keyring, armored or binary; a good signature by one of its keys is asked for; repeatable
@@ -128,6 +128,9 @@ pub struct OstreeArgs {
     /// An authority to trust beside the host's, PEM
     #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
+    /// Give a server up that sends nothing for so long
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub stall_timeout: u64,
     /// A certificate for servers that ask who you are, PEM
     #[arg(long, value_name = "FILE", requires = "tls_client_key")]
     pub tls_client_cert: Option<PathBuf>,

@@ -35,11 +35,16 @@ impl Progress for Bars {
         match *event {
             Event::Begin { task, label, total } => {
                 let bar = self.all.add(match total {
-                    Some(bytes) => ProgressBar::new(bytes).with_style(bytes_style()),
+                    Some(total) => ProgressBar::new(total).with_style(style(task)),
                     None => ProgressBar::new_spinner(),
                 });
                 bar.set_message(label.to_owned());
                 running.insert(task, bar);
+            }
+            Event::Grow { task, by } => {
+                if let Some(bar) = running.get(&task) {
+                    bar.inc_length(by);
+                }
             }
             Event::Advance { task, by } => {
                 if let Some(bar) = running.get(&task) {
@@ -62,16 +67,22 @@ impl Display for Bars {
     }
 }
 
-fn bytes_style() -> ProgressStyle {
-    let template = "{msg:28!} {bar:30} {bytes:>10} of {total_bytes:<10} {eta:>4}";
+fn style(task: Task) -> ProgressStyle {
+    let template = match task {
+        Task::Pull => "{msg:28!} {bar:30} {pos:>10} of {len:<10} {eta:>4}",
+        _ => "{msg:28!} {bar:30} {bytes:>10} of {total_bytes:<10} {eta:>4}",
+    };
     // OK to expect: a test makes one.
     ProgressStyle::with_template(template).expect("the template is right").progress_chars("━╸ ")
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::progress::Task;
+
     #[test]
     fn the_template_is_right() {
-        super::bytes_style();
+        super::style(Task::Write);
+        super::style(Task::Pull);
     }
 }

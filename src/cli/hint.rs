@@ -69,6 +69,9 @@ fn hint(cause: &(dyn Error + 'static)) -> Option<String> {
 fn build_hint(error: &BuildError) -> Option<String> {
     let text = match error {
         BuildError::Plan(PlanError::DiskTooSmall { need, .. }) => format!("give at least `--disk-size {}M`", need.0.div_ceil(1 << 20)),
+        BuildError::NoArchitecture => "say it with --target-arch".to_owned(),
+        BuildError::RemoteIsShipped { .. } => "choose another name with --remote-name, or leave --remote-url away".to_owned(),
+        BuildError::RemoteWithoutUrl { .. } => "say where it is with --remote-url".to_owned(),
         BuildError::RootFilesystem { .. } => "build with --rootfs ext4".to_owned(),
         BuildError::Source(error) => return error.hint(),
         BuildError::Ostree(error) => return error.hint(),

@@ -8,6 +8,7 @@ mod inspect;
 mod layouts;
 mod ostree;
 mod progress;
+mod survey;
 mod test;
 
 use std::io::{self, Write};

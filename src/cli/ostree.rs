@@ -1,7 +1,7 @@
 //! The options for refs of ostree repositories, read and compared with the source they go with.
 
 use std::fs;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail};
 
@@ -63,10 +63,16 @@ pub fn read(args: &OstreeArgs) -> anyhow::Result<OstreeRequest> {
             .map(|path| fs::read(path).with_context(|| format!("--tls-ca {} cannot be read", path.display())))
             .transpose()?,
         client_certificate: args.tls_client_cert.clone().zip(args.tls_client_key.clone()),
+        stall_timeout: Duration::from_secs(args.stall_timeout),
         ..http::Options::default()
     };
     let content = args.content_url.as_deref().map(|url| server(url).context("--content-url")).transpose()?;
     Ok(OstreeRequest { policy, access: Access { http, content, now }, remote_name: None, remote_url: None })
+}
+
+/// The first of the options that was given.
+pub fn first_given(args: &OstreeArgs) -> Option<&'static str> {
+    given(args).into_iter().find(|(_, given)| *given).map(|(name, _)| name)
 }
 
 fn given(args: &OstreeArgs) -> [(&'static str, bool); 9] {

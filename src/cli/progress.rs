@@ -55,9 +55,10 @@ impl Progress for Plain {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         match *event {
             Event::Begin { task, label, total } => {
-                eprintln!("{label}{}", total.map(|bytes| format!(" ({})", Bytes(bytes))).unwrap_or_default());
+                eprintln!("{label}{}", total.map(|total| in_brackets(task, total)).unwrap_or_default());
                 running.insert(task, (label.to_owned(), Instant::now(), 0));
             }
+            Event::Grow { .. } => {}
             Event::Advance { task, by } => {
                 if let Some((_, _, done)) = running.get_mut(&task) {
                     *done += by;
@@ -65,7 +66,7 @@ impl Progress for Plain {
             }
             Event::End { task } => {
                 if let Some((label, since, done)) = running.remove(&task) {
-                    let size = if done > 0 { format!(", {}", Bytes(done)) } else { String::new() };
+                    let size = if done > 0 { format!(", {}", amount(task, done)) } else { String::new() };
                     eprintln!("{label}: done in {:.1} s{size}", since.elapsed().as_secs_f64());
                 }
             }
@@ -76,6 +77,18 @@ impl Progress for Plain {
 
 impl Display for Plain {}
 
+/// What is not known yet is not said.
+fn in_brackets(task: Task, total: u64) -> String {
+    if total > 0 { format!(" ({})", amount(task, total)) } else { String::new() }
+}
+
+fn amount(task: Task, number: u64) -> String {
+    match task {
+        Task::Pull => format!("{number} objects"),
+        _ => Bytes(number).to_string(),
+    }
+}
+
 struct JsonLines;
 
 impl Progress for JsonLines {
@@ -84,6 +97,7 @@ impl Progress for JsonLines {
             Event::Begin { task, label, total } => {
                 json!({"event": "begin", "task": name(*task), "label": label, "total": total})
             }
+            Event::Grow { task, by } => json!({"event": "grow", "task": name(*task), "by": by}),
             Event::Advance { task, by } => json!({"event": "advance", "task": name(*task), "by": by}),
             Event::End { task } => json!({"event": "end", "task": name(*task)}),
             Event::Warning(text) => json!({"event": "warning", "text": text}),

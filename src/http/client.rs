@@ -2,18 +2,23 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::blocking;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Certificate, Identity};
+use reqwest::{Certificate, Identity, Version};
 use url::Url;
 
 use super::{Body, HttpError, Retry, without_secrets};
 
 /// As browsers do.
 const REDIRECTS: usize = 10;
+/// Connections at once to a server of HTTP/1, as curl and libostree have: small servers drop those that come in a burst.
+const CONNECTIONS: usize = 8;
+/// Streams at once on a connection of HTTP/2; servers allow 100 and more (RFC 9113 §6.5.2).
+const STREAMS: u32 = 64;
 /// Of one HTTP/2 stream, in bytes: enough for a fast line, and little enough that all streams together fit their connection.
 const STREAM_WINDOW: u32 = 512 << 10;
 
@@ -27,8 +32,6 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// How long a server may send nothing.
     pub stall_timeout: Duration,
-    /// Requests at once.
-    pub connections: u32,
     pub retry: Retry,
 }
 
@@ -39,7 +42,6 @@ impl Default for Options {
             client_certificate: None,
             connect_timeout: Duration::from_secs(20),
             stall_timeout: Duration::from_secs(30),
-            connections: 32,
             retry: Retry::default(),
         }
     }
@@ -48,6 +50,8 @@ impl Default for Options {
 /// A client that any number of threads may use.
 pub struct Client {
     inner: blocking::Client,
+    /// Whether the last answer came over HTTP/2.
+    http2: AtomicBool,
     stall: Duration,
     retry: Retry,
 }
@@ -65,7 +69,7 @@ impl Client {
             .timeout(options.stall_timeout)
             .tcp_nodelay(true)
             .http2_initial_stream_window_size(STREAM_WINDOW)
-            .http2_initial_connection_window_size(STREAM_WINDOW.saturating_mul(options.connections));
+            .http2_initial_connection_window_size(STREAM_WINDOW * STREAMS);
         if let Some(pem) = &options.authority {
             builder = builder.tls_certs_merge(authorities(pem)?);
         }
@@ -73,13 +77,14 @@ impl Client {
             builder = builder.identity(identity(certificate, key)?);
         }
         let inner = builder.build().map_err(|error| HttpError::Setup { why: error.to_string() })?;
-        Ok(Self { inner, stall: options.stall_timeout, retry: options.retry })
+        Ok(Self { inner, http2: AtomicBool::new(false), stall: options.stall_timeout, retry: options.retry })
     }
 
     /// One attempt. An answer that is no success is an error.
     pub fn get(&self, url: &Url) -> Result<Body, HttpError> {
         let failed = |error: reqwest::Error| HttpError::of(url, error, None, self.stall);
         let response = self.inner.get(url.clone()).send().map_err(failed)?;
+        self.http2.store(response.version() == Version::HTTP_2, Ordering::Relaxed);
         let status = response.status();
         if !status.is_success() {
             let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
@@ -101,6 +106,11 @@ impl Client {
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// How many threads should ask at once, as far as the answers so far tell.
+    pub fn at_once(&self) -> usize {
+        if self.http2.load(Ordering::Relaxed) { STREAMS as usize } else { CONNECTIONS } // usize has at least 32 bits
     }
 
     /// How this client tries again.

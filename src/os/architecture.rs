@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::bootloader_files;
 use crate::tree::{Files, ReadError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,7 +95,7 @@ impl FromStr for Architecture {
 }
 
 /// Programs that a system has, whatever it is; one is enough.
-const PROGRAMS: [&str; 5] = [
+pub const PROGRAMS: [&str; 5] = [
     "usr/lib/systemd/systemd",
     "usr/lib/ostree/ostree-prepare-root",
     "usr/bin/ostree",
@@ -103,11 +104,16 @@ const PROGRAMS: [&str; 5] = [
 ];
 const LIMIT: u64 = 64 << 20;
 
-/// The architecture that the system's programs are for, by the ELF header of one of them.
+/// The architecture that the system is for: by the ELF header of one of its programs, else by its EFI programs.
 pub fn of_programs(files: &Files<'_>) -> Result<Option<Architecture>, ReadError> {
     for path in PROGRAMS {
         let program = files.read(path, LIMIT)?;
         if let Some(architecture) = program.and_then(|elf| of_elf(&elf)) {
+            return Ok(Some(architecture));
+        }
+    }
+    for architecture in Architecture::ALL {
+        if !bootloader_files::find(files, architecture)?.is_empty() {
             return Ok(Some(architecture));
         }
     }

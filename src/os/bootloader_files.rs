@@ -60,6 +60,12 @@ impl EfiSearch for [EfiBinary] {
     }
 }
 
+/// Whether [`find`] reads the file at `path`.
+pub fn reads(path: &str) -> bool {
+    let below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
+    ROOTS.into_iter().any(below) && path.rsplit('/').next().is_some_and(is_efi_name)
+}
+
 /// Every EFI program of this architecture below the known places, in order of preference.
 pub fn find(files: &Files<'_>, architecture: Architecture) -> Result<Vec<EfiBinary>, ReadError> {
     let mut binaries = Vec::new();

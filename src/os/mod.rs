@@ -105,6 +105,33 @@ impl Os {
     }
 }
 
+/// Where [`Os::inspect`] reads files, beside boot loaders and programs.
+const READ: [&str; 11] = [
+    "usr/lib/os-release",
+    "usr/etc/os-release",
+    "usr/lib/ostree/",
+    "usr/etc/ostree/",
+    "usr/lib/bootc/",
+    "usr/local/lib/bootc/",
+    "usr/etc/bootc/",
+    "usr/lib/repart.d/",
+    "usr/etc/repart.d/",
+    "etc/selinux/config",
+    "usr/etc/selinux/config",
+];
+
+/// Whether [`Os::inspect`] needs the content of the file at `path`. Of all others it only asks whether they are there.
+pub fn reads(path: &str) -> bool {
+    // Links such as `bin` and `usr/sbin`, by which other paths lead.
+    let near_the_top = path.split('/').count() <= 2;
+    let library = path.rsplit('/').next().is_some_and(|name| name.starts_with("libostree-1.so"));
+    near_the_top
+        || library
+        || READ.into_iter().any(|place| path.starts_with(place))
+        || architecture::PROGRAMS.contains(&path)
+        || bootloader_files::reads(path)
+}
+
 /// `usr`, `sysroot` and the `ostree` link are what ostree-prepare-root works with; `etc` and `usr/etc` may not both be filled.
 fn check_directories(files: &Files<'_>) -> Result<(), OsError> {
     for path in ["usr", "sysroot"] {

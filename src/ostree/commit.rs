@@ -73,6 +73,18 @@ impl Commit {
         })
     }
 
+    /// How much there is to fetch, where the commit says so (`ostree.sizes`, `aay`: a checksum, then two numbers a object).
+    pub fn sizes(&self) -> Option<Sizes> {
+        self.metadata.iter().find_map(|(name, value)| match value {
+            Value::Other { type_string, serialised } if name == "ostree.sizes" && type_string == "aay" => {
+                let mut sizes = Sizes::default();
+                variant_reader::array(serialised, 1)?.into_iter().try_for_each(|entry| sizes.add(entry))?;
+                Some(sizes)
+            }
+            _ => None,
+        })
+    }
+
     /// Reads a commit object; refuses related objects, and anything not in normal form.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let broken = |what| Error::Object { object: "commit", len: bytes.len(), what };
@@ -100,6 +112,23 @@ impl Commit {
             root_tree: read_checksum(root_tree)?,
             root_meta: read_checksum(root_meta)?,
         })
+    }
+}
+
+/// Of all objects of a commit together, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// As they lie in an archive.
+    pub archived: u64,
+    pub unpacked: u64,
+}
+
+impl Sizes {
+    fn add(&mut self, entry: &[u8]) -> Option<()> {
+        let mut numbers = entry.get(32..)?;
+        self.archived = self.archived.checked_add(variant_reader::varint(&mut numbers)?)?;
+        self.unpacked = self.unpacked.checked_add(variant_reader::varint(&mut numbers)?)?;
+        Some(())
     }
 }
 

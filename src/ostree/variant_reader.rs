@@ -72,6 +72,24 @@ pub fn variant(bytes: &[u8]) -> Option<(&str, &[u8])> {
     Some((std::str::from_utf8(&bytes[nul + 1..]).ok()?, &bytes[..nul]))
 }
 
+/// Takes a number off the front of `bytes`, seven bits a byte, the lowest first (libostree `ostree-varint.c`).
+pub fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        let bits = u64::from(byte & 0x7f);
+        if bits.checked_shl(shift)? >> shift != bits {
+            return None;
+        }
+        number |= bits << shift;
+        if byte < 0x80 {
+            return Some(number);
+        }
+    }
+    None
+}
+
 fn offset(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
     let mut number = [0; 8];
     number[..width].copy_from_slice(bytes.get(at..at.checked_add(width)?)?);
@@ -98,6 +116,14 @@ mod tests {
         let texts = ["x".repeat(290), String::new(), "y".to_owned()];
         texts.iter().for_each(|text| strings.push(text.as_bytes()));
         assert_eq!(array(&strings.finish(), 1).unwrap(), texts.each_ref().map(|text| text.as_bytes()));
+    }
+
+    #[test]
+    fn varints_of_more_than_64_bits_are_refused() {
+        let read = |bytes: &[u8]| varint(&mut &bytes[..]);
+        assert_eq!((read(&[0x7f]), read(&[0xac, 0x02])), (Some(127), Some(300)));
+        let most = [&[0xff; 9][..], &[1]].concat();
+        assert_eq!((read(&most), read(&[&[0xff; 9][..], &[2]].concat()), read(&[0x80])), (Some(u64::MAX), None, None));
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Resolved {
 /// A source that has been read completely.
 #[derive(Debug)]
 pub enum Loaded {
-    Container(Image),
+    Container(Box<Image>),
     Commit(Box<PulledCommit>),
 }
 

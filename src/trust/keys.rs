@@ -137,6 +137,9 @@ fn read(path: &Path) -> Result<Vec<u8>, TrustError> {
 /// Armored blocks may follow each other; a keyring is binary.
 fn certificates(bytes: &[u8]) -> Result<Vec<SignedPublicKey>, Wrong> {
     const BEGIN: &[u8] = b"-----BEGIN PGP ";
+    if bytes.trim_ascii().is_empty() {
+        return Err(Wrong::no_key("it is empty"));
+    }
     let starts: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(BEGIN)).collect();
     let mut found = Vec::new();
     if starts.is_empty() {

@@ -174,7 +174,7 @@ fn pack(packing: Packing, tar: &[u8]) -> (Vec<u8>, &'static str) {
 }
 
 /// The files of the mini system, parents first.
-fn base() -> Vec<Entry> {
+pub fn base() -> Vec<Entry> {
     let modules = format!("usr/lib/modules/{KERNEL}");
     let mut entries: Vec<Entry> = [
         "boot",

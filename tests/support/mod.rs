@@ -5,6 +5,8 @@ pub mod disk;
 pub mod mini_image;
 pub mod mounted;
 pub mod program;
+pub mod repository;
+pub mod server;
 pub mod shelf;
 pub mod sysroot;
 pub mod tar;

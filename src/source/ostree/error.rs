@@ -56,6 +56,9 @@ pub enum Error {
     #[error("{what} has more than {limit} bytes")]
     TooLarge { what: String, limit: u64 },
 
+    #[error("the directory `{path}` of the commit needs the object {checksum}, which was not fetched")]
+    Incomplete { path: String, checksum: Checksum },
+
     #[error("the commit's tree has more than {limit} names")]
     TooManyNames { limit: usize },
 
@@ -133,6 +136,8 @@ impl Error {
             Self::Untrusted { .. } => "--gpg-key FILE and --sign-key FILE say whose commits are taken",
             Self::SummarySignature { .. } => "its owner signs a new one with `ostree summary -u`; --no-verify does not look",
             Self::RefBinding { .. } => "name a ref that the commit was made for",
+            Self::NotARepository { .. } => "a repository is a directory with a file `config`, as `ostree init` makes it",
+            Self::Summary { .. } => "its owner makes a new one with `ostree summary -u`",
             Self::NotServed { .. } => "serve a copy of the mode `archive`: ostree pull-local --repo=NEW OLD REF",
             Self::StaleSummary { .. } | Self::ExpiredSummary { .. } => {
                 "its owner makes a new one with `ostree summary -u`; a commit's id in place of the ref passes the summary by"

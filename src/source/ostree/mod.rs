@@ -5,10 +5,12 @@
 
 mod error;
 mod fetch;
+mod load;
 mod local;
 mod local_object;
 mod policy;
 mod pull;
+mod queue;
 mod refs;
 mod remote;
 mod tree;
@@ -21,9 +23,9 @@ use crate::image::Contents;
 use crate::image_ref::Location;
 use crate::ostree::{Checksum, Commit, Directory, FileMeta, ObjectName, Summary};
 pub use error::{Error, Result};
+pub use load::{Wanted, load};
 use local::LocalRepository;
 pub use policy::{Policy, Verification};
-pub use pull::{Wanted, load};
 pub use refs::Rev;
 use remote::RemoteRepository;
 

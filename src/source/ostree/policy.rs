@@ -44,9 +44,9 @@ impl Policy {
         let signatures = self.examine(bytes, detached, "the commit")?;
         let trusted = trust::decide(&self.keys, &signatures);
         let asked = !self.keys.is_empty();
-        match trusted {
+        match &trusted {
             _ if self.unverified => {}
-            Err(reason) => return Err(Error::Untrusted { commit: found.commit, reason }),
+            Err(reason) => return Err(Error::Untrusted { commit: found.commit, reason: reason.clone() }),
             Ok(()) if !asked && repository.must_be_signed() => {
                 return Err(Error::NoKeys { commit: found.commit, signers: signers(&signatures) });
             }
@@ -55,7 +55,8 @@ impl Policy {
         self.check_bindings(found, commit)?;
         self.check_time(commit)?;
         let verified = asked && trusted.is_ok();
-        let warning = (!verified).then(|| not_verified(self.unverified, repository));
+        let reason = trusted.err().map_or_else(|| "no key was given".to_owned(), |reason| reason.to_string());
+        let warning = (!verified).then(|| format!("THE COMMIT IS NOT VERIFIED: {reason}"));
         Ok(Verification { verified, signatures, warning })
     }
 
@@ -108,13 +109,6 @@ impl Policy {
             _ => Ok(()),
         }
     }
-}
-
-fn not_verified(switched_off: bool, repository: &dyn Repository) -> String {
-    if switched_off || repository.must_be_signed() {
-        return "THE COMMIT IS NOT VERIFIED: --no-verify takes what the server gives, whoever made it".to_owned();
-    }
-    "THE COMMIT IS NOT VERIFIED: it comes from a directory, and no key was given".to_owned()
 }
 
 fn signers(facts: &[SignatureFact]) -> Vec<String> {

@@ -1,102 +1,110 @@
-//! A whole commit out of a repository: found, verified, its directories, its files.
+//! All objects of a commit out of a repository: directories lead to more directories and to files.
 
-use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
-use super::super::crew::Crew;
 use super::fetch::{self, Fetcher};
+use super::queue::Queue;
 use super::tree::Directories;
-use super::{Error, Policy, PulledCommit, Repository, Result, Rev};
-use crate::image::{Contents, Object, Objects};
-use crate::ostree::{Checksum, Commit, ObjectKind, ObjectName};
+use super::{Error, Repository, Result};
+use crate::image::Object;
+use crate::ostree::{Checksum, ObjectKind, ObjectName};
 use crate::progress::{Event, Progress, Task};
 use crate::spool::Spool;
 
 /// What all contents of one commit may take.
 const CONTENTS: u64 = 64 << 30;
 
-/// Of which files the contents are fetched.
-#[derive(Clone, Copy)]
-pub enum Wanted {
-    All,
-    /// Those at these paths; the others read as empty.
-    Only(fn(&str) -> bool),
+/// Fetches objects, several at once.
+pub struct Pull<'a> {
+    pub repository: &'a dyn Repository,
+    pub spool: &'a Spool,
+    pub threads: usize,
+    pub progress: &'a dyn Progress,
+    /// Objects that need not be fetched.
+    pub known: &'a BTreeMap<ObjectName, Vec<u8>>,
 }
 
-/// Fetches the commit that `rev` names; contents go to an unnamed file in `scratch`. The answer does not depend on `threads`.
-pub fn load(
-    repository: &dyn Repository,
-    rev: &Rev,
-    policy: &Policy,
-    wanted: Wanted,
-    scratch: &Path,
-    threads: usize,
-    progress: &dyn Progress,
-) -> Result<PulledCommit> {
-    let found = repository.find(rev)?;
-    let name = ObjectName { checksum: found.commit, kind: ObjectKind::Commit };
-    let bytes = fetch::required(repository, name)?;
-    let commit = Commit::parse(&bytes).map_err(|source| Error::Object { object: name, source })?;
-    let detached_name = ObjectName { kind: ObjectKind::CommitMeta, ..name };
-    let detached = repository.metadata(detached_name)?;
-    let verification = policy.check(repository, &found, &bytes, &commit, detached.as_deref())?;
+/// What came of it.
+#[derive(Default)]
+pub struct Pulled {
+    pub directories: Directories,
+    /// Looked up only, so its order does not show.
+    pub files: HashMap<Checksum, Object>,
+    contents: u64,
+}
 
-    let pull = Pull { repository, at_once: repository.at_once(threads), progress };
-    let directories = Directories::fetch(repository, &BTreeMap::new(), &commit, pull.at_once)?;
-    let mut files = Vec::new();
-    let mut seen = HashSet::new();
-    let mut unread = Vec::new();
-    let root = directories.tree(&commit, &mut |path, checksum| {
-        if seen.insert(checksum) {
-            let list = if wanted.includes(path) { &mut files } else { &mut unread };
-            list.push(checksum);
+impl Pull<'_> {
+    /// Fetches the objects named and, where they are directories, all below them; files below only `with_files`.
+    pub fn run(&self, pulled: Pulled, roots: Vec<ObjectName>, with_files: bool) -> Result<Pulled> {
+        self.progress.report(&Event::Begin { task: Task::Pull, label: "fetch objects", total: Some(0) });
+        let queue = Queue::new();
+        let pulled = Mutex::new(pulled);
+        self.add(&queue, false, roots);
+        let member = || {
+            let mut fetcher = Fetcher::new(self.repository, self.spool.writer());
+            queue.work(|name| self.piece(&queue, &pulled, &mut fetcher, name, with_files))?;
+            fetcher.finish()
+        };
+        thread::scope(|scope| {
+            let members: Vec<_> = (0..self.threads.max(1)).map(|_| scope.spawn(member)).collect();
+            let join = |member: thread::ScopedJoinHandle<'_, Result<()>>| {
+                member.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            // All are waited for; of several errors the first thread's is told.
+            members.into_iter().map(join).fold(Ok(()), Result::and)
+        })?;
+        self.progress.report(&Event::End { task: Task::Pull });
+        Ok(pulled.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn piece(
+        &self,
+        queue: &Queue<ObjectName>,
+        pulled: &Mutex<Pulled>,
+        fetcher: &mut Fetcher<'_>,
+        name: ObjectName,
+        with_files: bool,
+    ) -> Result<()> {
+        let lock = || pulled.lock().unwrap_or_else(PoisonError::into_inner);
+        if name.kind == ObjectKind::File {
+            let object = self.file(fetcher, name.checksum)?;
+            lock().keep(name.checksum, object)?;
+        } else {
+            let known = self.known.get(&name).cloned();
+            let bytes = known.map_or_else(|| fetch::required(self.repository, name), Ok)?;
+            let (directories, files) = lock().directories.add(name, bytes)?;
+            self.add(queue, true, directories);
+            if with_files {
+                self.add(queue, false, files);
+            }
         }
-    })?;
-    let spool = Spool::new_in(scratch)?;
-    let mut objects = Objects::default();
-    objects.add_layer(0, pull.files(&files, &spool)?);
-    objects.add_layer(1, unread.into_iter().map(|checksum| (checksum, Object::unread())));
+        self.progress.report(&Event::Advance { task: Task::Pull, by: 1 });
+        Ok(())
+    }
 
-    let mut metadata = directories.objects;
-    metadata.insert(name, bytes);
-    metadata.extend(detached.map(|bytes| (detached_name, bytes)));
-    let contents = Contents { objects, spool };
-    Ok(PulledCommit { checksum: found.commit, found, commit, root, metadata, contents, verification })
-}
+    fn add(&self, queue: &Queue<ObjectName>, urgent: bool, names: Vec<ObjectName>) {
+        let by = queue.add(urgent, names);
+        self.progress.report(&Event::Grow { task: Task::Pull, by });
+    }
 
-impl Wanted {
-    fn includes(self, path: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(wanted) => wanted(path),
+    fn file(&self, fetcher: &mut Fetcher<'_>, checksum: Checksum) -> Result<Object> {
+        let mut fetch = || fetcher.file(checksum, CONTENTS);
+        match self.repository.retry() {
+            Some(retry) => retry.run(fetch),
+            None => fetch(),
         }
     }
 }
 
-struct Pull<'a> {
-    repository: &'a dyn Repository,
-    at_once: usize,
-    progress: &'a dyn Progress,
-}
-
-impl Pull<'_> {
-    fn files(&self, checksums: &[Checksum], spool: &Spool) -> Result<Vec<(Checksum, Object)>> {
-        let total = Some(checksums.len() as u64); // usize has at most 64 bits
-        self.progress.report(&Event::Begin { task: Task::Pull, label: "fetch files", total });
-        let order: Vec<usize> = (0..checksums.len()).collect();
-        let fetch = |fetcher: &mut Fetcher<'_>, piece: usize| {
-            let mut fetch = || fetcher.file(checksums[piece], CONTENTS);
-            let object = match self.repository.retry() {
-                Some(retry) => retry.run(fetch)?,
-                None => fetch()?,
-            };
-            self.progress.report(&Event::Advance { task: Task::Pull, by: 1 });
-            Ok((checksums[piece], object))
-        };
-        let begin = || Fetcher::new(self.repository, spool.writer());
-        let end = |fetcher: Fetcher<'_>| fetcher.finish();
-        let objects = Crew::new(self.at_once).run(&order, begin, fetch, end)?;
-        self.progress.report(&Event::End { task: Task::Pull });
-        Ok(objects)
+impl Pulled {
+    fn keep(&mut self, checksum: Checksum, object: Object) -> Result<()> {
+        self.contents = self.contents.saturating_add(object.len());
+        if self.contents > CONTENTS {
+            return Err(Error::TooLarge { what: "the commit's files together".into(), limit: CONTENTS });
+        }
+        self.files.insert(checksum, object);
+        Ok(())
     }
 }

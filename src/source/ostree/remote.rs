@@ -27,7 +27,6 @@ pub struct RemoteRepository {
     content: Mirrors,
     summary: Option<SignedSummary>,
     now: i64,
-    at_once: usize,
 }
 
 /// Base URLs of the same files, each with a slash at its end.
@@ -45,10 +44,8 @@ impl RemoteRepository {
             Some(location) => Mirrors::at(&client, location)?,
             None => Mirrors { bases: metadata.bases.clone(), current: AtomicUsize::new(0) },
         };
-        // usize has at least 32 bits.
-        let at_once = access.http.connections as usize;
         let name = location.to_string();
-        let mut repository = Self { client, name, metadata, content, summary: None, now: access.now, at_once };
+        let mut repository = Self { client, name, metadata, content, summary: None, now: access.now };
         repository.check_config()?;
         repository.summary = repository.find_summary()?;
         Ok(repository)
@@ -147,7 +144,7 @@ impl Repository for RemoteRepository {
     }
 
     fn at_once(&self, _processors: usize) -> usize {
-        self.at_once
+        self.client.at_once()
     }
 
     fn retry(&self) -> Option<Retry> {

@@ -1,9 +1,8 @@
 //! The directories of a commit: all dirtree and dirmeta objects, and the tree they make.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
-use super::super::crew::Crew;
-use super::{Error, Repository, Result, fetch};
+use super::{Error, Result};
 use crate::ostree::mtree::MAX_DEPTH;
 use crate::ostree::{self, Checksum, Commit, DirMeta, DirTree, Directory, Name, ObjectKind, ObjectName};
 
@@ -23,48 +22,33 @@ pub struct Directories {
 }
 
 impl Directories {
-    /// Fetches them, those of one depth at once.
-    pub fn fetch(
-        repository: &dyn Repository,
-        known: &BTreeMap<ObjectName, Vec<u8>>,
-        commit: &Commit,
-        at_once: usize,
-    ) -> Result<Self> {
-        let mut directories = Self::default();
-        let mut metas = BTreeSet::from([commit.root_meta]);
-        let mut level = vec![commit.root_tree];
-        for _ in 0..=MAX_DEPTH {
-            let mut below = BTreeSet::new();
-            for (name, bytes) in objects(repository, known, ObjectKind::DirTree, &level, at_once)? {
-                let tree = DirTree::parse(&bytes).map_err(|source| Error::Object { object: name, source })?;
-                for &(child, meta) in tree.dirs.values() {
-                    below.insert(child);
-                    metas.insert(meta);
-                }
-                directories.trees.insert(name.checksum, tree);
-                directories.keep(name, bytes)?;
-            }
-            level = below.into_iter().filter(|checksum| !directories.trees.contains_key(checksum)).collect();
-        }
-        let metas: Vec<_> = metas.into_iter().collect();
-        for (name, bytes) in objects(repository, known, ObjectKind::DirMeta, &metas, at_once)? {
-            let meta = DirMeta::parse(&bytes).map_err(|source| Error::Object { object: name, source })?;
-            directories.metas.insert(name.checksum, meta);
-            directories.keep(name, bytes)?;
-        }
-        Ok(directories)
-    }
-
-    fn keep(&mut self, name: ObjectName, bytes: Vec<u8>) -> Result<()> {
+    /// Adds an object. Of a dirtree the objects it names come back: directories' first, then files'.
+    pub fn add(&mut self, name: ObjectName, bytes: Vec<u8>) -> Result<(Vec<ObjectName>, Vec<ObjectName>)> {
+        let broken = |source| Error::Object { object: name, source };
         self.bytes += bytes.len() as u64; // usize has at most 64 bits
         if self.bytes > BYTES {
             return Err(Error::TooLarge { what: "the commit's directories together".into(), limit: BYTES });
         }
+        let mut named = (Vec::new(), Vec::new());
+        if name.kind == ObjectKind::DirTree {
+            let tree = DirTree::parse(&bytes).map_err(broken)?;
+            let of_kind = |checksum, kind| ObjectName { checksum, kind };
+            let directories = tree.dirs.values();
+            named
+                .0
+                .extend(directories.flat_map(|&(tree, meta)| {
+                    [of_kind(tree, ObjectKind::DirTree), of_kind(meta, ObjectKind::DirMeta)]
+                }));
+            named.1.extend(tree.files.values().map(|&checksum| of_kind(checksum, ObjectKind::File)));
+            self.trees.insert(name.checksum, tree);
+        } else {
+            self.metas.insert(name.checksum, DirMeta::parse(&bytes).map_err(broken)?);
+        }
         self.objects.insert(name, bytes);
-        Ok(())
+        Ok(named)
     }
 
-    /// The tree of the commit, and each file object of it once, in the order of a walk by names; `visit` is told every path.
+    /// The tree of the commit; `visit` is told every file, in the order of a walk by names.
     pub fn tree(&self, commit: &Commit, visit: &mut dyn FnMut(&str, Checksum)) -> Result<Directory> {
         let mut names = 0;
         self.directory((commit.root_tree, commit.root_meta), &mut String::new(), 0, &mut names, visit)
@@ -79,8 +63,8 @@ impl Directories {
         visit: &mut dyn FnMut(&str, Checksum),
     ) -> Result<Directory> {
         let (Some(tree), Some(meta)) = (self.trees.get(&tree), self.metas.get(&meta)) else {
-            // Only levels below the deepest were not fetched.
-            return Err(self.too_deep(path));
+            let checksum = if self.trees.contains_key(&tree) { meta } else { tree };
+            return Err(Error::Incomplete { path: path.clone(), checksum });
         };
         if depth > MAX_DEPTH {
             return Err(self.too_deep(path));
@@ -116,22 +100,4 @@ fn within<T>(path: &mut String, name: &Name, then: impl FnOnce(&mut String) -> T
     let result = then(path);
     path.truncate(len);
     result
-}
-
-/// The objects of one kind with these checksums, out of `known` or from the repository.
-fn objects(
-    repository: &dyn Repository,
-    known: &BTreeMap<ObjectName, Vec<u8>>,
-    kind: ObjectKind,
-    checksums: &[Checksum],
-    at_once: usize,
-) -> Result<Vec<(ObjectName, Vec<u8>)>> {
-    let order: Vec<usize> = (0..checksums.len()).collect();
-    let fetch = |piece: usize| {
-        let name = ObjectName { checksum: checksums[piece], kind };
-        let bytes = known.get(&name).cloned();
-        let bytes = bytes.map_or_else(|| fetch::required(repository, name), Ok)?;
-        Ok((name, bytes))
-    };
-    Crew::new(at_once).run(&order, || (), |(), piece| fetch(piece), Ok)
 }

@@ -1,0 +1,150 @@
+//! A small HTTP/1.1 server for a directory, which can be told to misbehave.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What happens to requests for a path.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// So many answers with this status, then good ones.
+    Status(u16, usize),
+    /// So many bodies are cut after half of their bytes, then good ones come.
+    Cut(usize),
+    /// The body stops after half of its bytes, and the connection stays.
+    Stall,
+    /// Redirects to itself.
+    Loop,
+    /// Another content of the same length.
+    Garble,
+}
+
+/// Serves until it is dropped.
+pub struct Server {
+    pub port: u16,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    root: PathBuf,
+    /// By what the path ends with.
+    faults: Mutex<BTreeMap<String, Fault>>,
+    requests: Mutex<Vec<String>>,
+    headers: Mutex<Vec<String>>,
+}
+
+impl Server {
+    pub fn of(root: &std::path::Path) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Shared {
+            root: root.to_owned(),
+            faults: Mutex::default(),
+            requests: Mutex::default(),
+            headers: Mutex::default(),
+        };
+        let shared = Arc::new(shared);
+        let for_threads = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let shared = Arc::clone(&for_threads);
+                std::thread::spawn(move || while answer(&stream, &shared).is_some() {});
+            }
+        });
+        Server { port, shared }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What `bootwright build` takes.
+    pub fn reference(&self, rev: &str) -> String {
+        format!("ostree:{}#{rev}", self.url())
+    }
+
+    /// Requests whose path ends with `suffix` meet this fault from now on.
+    pub fn fault(&self, suffix: &str, fault: Fault) {
+        self.shared.faults.lock().unwrap().insert(suffix.to_owned(), fault);
+    }
+
+    /// The paths asked for so far.
+    pub fn requests(&self) -> Vec<String> {
+        self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// The header lines of all requests so far.
+    pub fn headers(&self) -> Vec<String> {
+        self.shared.headers.lock().unwrap().clone()
+    }
+}
+
+/// One request; `None` ends the connection.
+fn answer(mut stream: &TcpStream, shared: &Shared) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|&len| len > 0)?;
+    let path = line.split(' ').nth(1)?.split('?').next()?.to_owned();
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok().filter(|&len| len > 0)?;
+        if header.trim().is_empty() {
+            break;
+        }
+        shared.headers.lock().unwrap().push(header.trim().to_owned());
+    }
+    shared.requests.lock().unwrap().push(path.clone());
+    let fault = take_fault(shared, &path);
+    if let Some(Fault::Status(status, _)) = fault {
+        return status_line(stream, status, "");
+    }
+    if let Some(Fault::Loop) = fault {
+        return status_line(stream, 302, &format!("Location: {path}\r\n"));
+    }
+    let Ok(mut bytes) = fs::read(shared.root.join(path.trim_start_matches('/'))) else {
+        return status_line(stream, 404, "");
+    };
+    if let Some(Fault::Garble) = fault {
+        bytes.iter_mut().rev().take(4).for_each(|byte| *byte ^= 0x55);
+    }
+    write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len()).ok()?;
+    match fault {
+        Some(Fault::Cut(_)) => {
+            stream.write_all(&bytes[..bytes.len() / 2]).ok()?;
+            stream.shutdown(std::net::Shutdown::Both).ok()?;
+            None
+        }
+        Some(Fault::Stall) => {
+            stream.write_all(&bytes[..bytes.len() / 2]).ok()?;
+            std::thread::sleep(Duration::from_secs(600));
+            None
+        }
+        _ => stream.write_all(&bytes).ok(),
+    }
+}
+
+fn status_line(mut stream: &TcpStream, status: u16, headers: &str) -> Option<()> {
+    write!(stream, "HTTP/1.1 {status} Because\r\n{headers}Content-Length: 0\r\n\r\n").ok()
+}
+
+/// The fault for a path, counted down.
+fn take_fault(shared: &Shared, path: &str) -> Option<Fault> {
+    let mut faults = shared.faults.lock().unwrap();
+    let suffix = faults.keys().find(|suffix| path.ends_with(suffix.as_str()))?.clone();
+    let fault = faults[&suffix];
+    let left = match fault {
+        Fault::Status(status, count) if count > 1 => Some(Fault::Status(status, count - 1)),
+        Fault::Cut(count) if count > 1 => Some(Fault::Cut(count - 1)),
+        Fault::Status(..) | Fault::Cut(_) => None,
+        lasting => Some(lasting),
+    };
+    match left {
+        Some(left) => faults.insert(suffix, left),
+        None => faults.remove(&suffix),
+    };
+    Some(fault)
+}
