@@ -169,10 +169,8 @@ fn ostree_finds_its_repository_its_deployment_and_its_remote_on_the_disk() {
     assert_eq!(conf, "[remote \"vendor\"]\nurl=https://updates.example/repo\ngpg-verify=false\n");
     as_the_machine_sees_it(&sysroot);
     sysroot.admin("status", &[]);
-    assert_eq!(
-        sysroot.repo("prune", &["--refs-only", "--no-prune"]).lines().last(),
-        Some("Would delete: 0 objects, freeing 0 bytes")
-    );
+    let prune = sysroot.repo("prune", &["--refs-only", "--no-prune"]);
+    assert_eq!(prune.lines().last(), Some("No unreachable objects"));
     assert!(!sysroot.join(".bootc-aleph.json").exists(), "bootc has not made this one");
 }
 

@@ -35,20 +35,21 @@ pub struct RemoteKeys {
 }
 
 impl Remote {
-    /// Puts the remote and its keys into the deployment's /etc.
-    pub fn place(&self, tree: &mut Tree, etc: InodeId, time: Seconds) {
+    /// Puts the remote into the deployment's /etc, its keyring into the repository: there every client looks first, also one
+    /// that works on the disk from outside.
+    pub fn place(&self, tree: &mut Tree, etc: InodeId, repository: InodeId, time: Seconds) {
         let (directory, file) = (Stat::root(0o755, time), Stat::root(0o644, time));
-        let at = tree.ensure_directories(etc, DIRECTORY, &directory);
-        let mut add = |suffix: &str, bytes: Vec<u8>| {
+        let remotes = tree.ensure_directories(etc, DIRECTORY, &directory);
+        let mut add = |at: InodeId, suffix: &str, bytes: Vec<u8>| {
             if !bytes.is_empty() {
                 tree.add_file(at, &format!("{}.{suffix}", self.name), file.clone(), bytes);
             }
         };
-        add("conf", self.text().into_bytes());
-        add("trustedkeys.gpg", self.keys.gpg.clone());
-        add("ed25519", lines(&self.keys.ed25519));
-        add("spki", lines(&self.keys.spki));
-        add("ca.pem", self.authority.clone().unwrap_or_default());
+        add(remotes, "conf", self.text().into_bytes());
+        add(repository, "trustedkeys.gpg", self.keys.gpg.clone());
+        add(remotes, "ed25519", lines(&self.keys.ed25519));
+        add(remotes, "spki", lines(&self.keys.spki));
+        add(remotes, "ca.pem", self.authority.clone().unwrap_or_default());
     }
 
     fn text(&self) -> String {

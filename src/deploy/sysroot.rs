@@ -65,13 +65,16 @@ pub fn sysroot(
     let directory = Stat::root(0o755, time);
     checkout.tree.add_directory(Tree::ROOT, "boot", directory.clone());
     let ostree = checkout.tree.add_directory(Tree::ROOT, "ostree", directory.clone());
-    place_repository(os, imported, &mut checkout, ostree, options)?;
+    let repository = place_repository(os, imported, &mut checkout, ostree, options)?;
     let at = checkout.tree.ensure_directories(ostree, &format!("deploy/{}", options.stateroot), &directory);
     let places = stateroot::place(&mut checkout, at, &names.deployment, &options.target.origin(), time);
     let mut root = checkout.tree;
     names.place_boot_links(&mut root, ostree, time);
     if let Some(image) = options.image {
         place_aleph(&mut root, image, os, options)?;
+    }
+    if let Some(remote) = options.remote {
+        remote.place(&mut root, places.etc, repository, time);
     }
     place_etc(&mut root, contents, os, places.etc, options)?;
     if os.wants_composefs() {
@@ -134,7 +137,7 @@ fn place_repository(
     checkout: &mut CommitTree,
     ostree: InodeId,
     options: &Options<'_>,
-) -> Result<(), DeployError> {
+) -> Result<InodeId, DeployError> {
     let mut refs = imported.refs.clone();
     refs.push((repo::ref_path(&format!("ostree/{BOOT_VERSION}/1/0")), imported.commit));
     refs.push((options.target.ref_path()?, imported.commit));
@@ -148,7 +151,7 @@ fn place_repository(
         extra_config: &extra_config,
     };
     repository.place(&mut checkout.tree, at, options.time);
-    Ok(())
+    Ok(at)
 }
 
 fn place_aleph(root: &mut Tree, image: &Image, os: &Os, options: &Options<'_>) -> Result<(), DeployError> {
@@ -176,9 +179,6 @@ fn place_etc(
     let given = Files { tree: root, root: etc, spool: &contents.spool }.read_text("fstab", CONFIG_LIMIT)?;
     let text = fstab::fstab(&given.unwrap_or_default(), &mounts(os, options));
     root.add_file(etc, "fstab", Stat::root(0o644, options.time), text);
-    if let Some(remote) = options.remote {
-        remote.place(root, etc, options.time);
-    }
     if os.has_growers {
         growth::place(root, etc, !os.has_root_definition, options.time);
     }
