@@ -5,6 +5,8 @@
 pub enum Task {
     /// Reading the layer with this index in the manifest.
     Layer(usize),
+    /// Fetching the parts of a static delta.
+    Delta,
     /// Fetching the objects of an ostree commit.
     Pull,
     /// Making the sysroot.

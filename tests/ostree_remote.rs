@@ -288,3 +288,35 @@ fn inspect_of_a_server_fetches_only_what_says_something() {
         "what was left out changes nothing"
     );
 }
+
+#[test]
+fn a_static_delta_from_nothing_saves_the_requests_and_gives_the_same_disk() {
+    let place = Place::new();
+    let expected = place.disk(&place.reference(), &["--no-verify"]);
+    let loose = place.server.requests().len();
+    for options in [&["--inline"][..], &["--min-fallback-size=1"], &["--max-chunk-size=1"]] {
+        let (archive, commit) = Repository::archive(&place.path().join(options[0]));
+        archive.says("static-delta", &[&["generate", "--empty", &format!("--to={commit}")], options].concat());
+        archive.says("summary", &["-u"]);
+        let server = Server::of(&archive.path);
+        assert!(
+            place.disk(&server.reference(BRANCH), &["--no-verify", "--remote-url", &place.server.url()]) == expected
+        );
+        let requests = server.requests();
+        assert!(requests.iter().any(|path| path.ends_with("/superblock")), "{requests:?}");
+        let objects = requests.iter().filter(|path| path.ends_with(".filez")).count();
+        assert!(requests.len() < loose && (options[0] != "--max-chunk-size=1" || objects == 0), "{requests:?}");
+    }
+}
+
+#[test]
+fn a_broken_static_delta_is_said() {
+    let place = Place::new();
+    place.archive.says("static-delta", &["generate", "--empty", &format!("--to={}", place.commit)]);
+    place.archive.says("summary", &["-u"]);
+    place.server.fault("/0", Fault::Garble);
+    place.refuses(&place.reference(), &["--no-verify"], &["part 0", &place.commit, "hint: "]);
+    place.server.fault("/superblock", Fault::Status(404, 1000));
+    // Objects are there all the same.
+    place.disk(&place.reference(), &["--no-verify"]);
+}

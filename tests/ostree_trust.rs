@@ -119,7 +119,7 @@ fn good_signatures_of_every_usual_kind_of_key_are_good_to_gpg_and_to_us() {
     let blocks = ["rsa3072", "ed25519"].map(|name| fs::read(gpg.export(name, true)).unwrap());
     fs::write(&all, blocks.concat()).unwrap();
     for name in ["rsa3072", "ed25519"] {
-        assert_eq!(status(&[all.clone()], DATA, &gpg.sign(name, DATA, &[])), Status::Good);
+        assert_eq!(status(std::slice::from_ref(&all), DATA, &gpg.sign(name, DATA, &[])), Status::Good);
     }
     let unknown = status(&[gpg.export("nistp256", true)], DATA, &gpg.sign("ed25519", DATA, &[]));
     assert_eq!(unknown, Status::UnknownKey);

@@ -115,6 +115,7 @@ impl Display for JsonLines {
 fn name(task: Task) -> String {
     match task {
         Task::Layer(index) => format!("layer-{index}"),
+        Task::Delta => "delta".to_owned(),
         Task::Pull => "pull".to_owned(),
         Task::Deploy => "deploy".to_owned(),
         Task::Write => "write".to_owned(),

@@ -37,6 +37,10 @@ impl FileMeta {
         self.mode & S_IFMT == S_IFLNK
     }
 
+    pub fn is_regular(&self) -> bool {
+        self.mode & S_IFMT == S_IFREG
+    }
+
     /// What the object's checksum covers before the content.
     pub fn header(&self) -> Vec<u8> {
         file_header(self.uid, self.gid, self.mode, &self.target, &self.xattrs)

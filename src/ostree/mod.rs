@@ -2,11 +2,13 @@
 //!
 //! A layer's tar entries become a tree (`tar_filter`, `link_target`, `layer_tree`), layers become one tree (`merge`), a tree
 //! becomes objects and a commit (`mtree`, `object`, `metadata`, `commit`), and all of it gets its place (`repo`, `refs`).
-//! Repositories that somebody else wrote are read here too (`filez`, `detached`, `summary`, `keyfile`).
+//! Repositories that somebody else wrote are read here too (`filez`, `detached`, `summary`, `delta`,
+//! `keyfile`).
 //! File contents are only hashed here, never stored. Deployments, SELinux policy, tar and JSON are not here.
 
 pub mod checksum;
 pub mod commit;
+pub mod delta;
 pub mod detached;
 pub mod error;
 pub mod filez;

@@ -1,7 +1,7 @@
 //! Takes GVariant containers apart: bounded by the bytes given, never panics ("GVariant Specification").
 //!
 //! Lenient about padding and order: whoever parses an object serialises it again and compares, which leaves only normal
-//! form. Knows the shapes of ostree: a tuple's last member is always of variable size.
+//! form.
 
 use super::variant::offset_width;
 
@@ -17,8 +17,9 @@ pub enum Member {
 /// The bytes of every member of a tuple, or `None` when its framing offsets lead outside or backwards.
 pub fn tuple<const N: usize>(bytes: &[u8], shape: [Member; N]) -> Option<[&[u8]; N]> {
     let width = offset_width(bytes.len());
-    let variable = shape.iter().filter(|member| matches!(member, Member::Variable(_))).count();
-    let body_end = bytes.len().checked_sub(variable.saturating_sub(1) * width)?;
+    let before_last = &shape[..N.saturating_sub(1)];
+    let offsets = before_last.iter().filter(|member| matches!(member, Member::Variable(_))).count();
+    let body_end = bytes.len().checked_sub(offsets * width)?;
     let mut next_offset = bytes.len();
     let mut start = 0_usize;
     let mut members = [&bytes[..0]; N];

@@ -9,7 +9,7 @@ use bootwright::plan::{Content, PlannedPartition};
 use bootwright::progress::Silent;
 use bootwright::qcow2::Compression;
 use bootwright::report::Report;
-use bootwright::request::{BootloaderChoice, Request};
+use bootwright::request::{BootloaderChoice, OstreeRequest, Request};
 use bootwright::smoke::DiskFormat;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -26,11 +26,16 @@ pub struct BuiltDisk {
 
 /// Builds the image's tag `latest` with an optional config.toml.
 pub fn build(oci: &Path, kind: OutputType, config: Option<&str>) -> BuiltDisk {
+    build_from(&format!("oci:{}:latest", oci.display()), kind, config, OstreeRequest::default())
+}
+
+/// Builds from any source.
+pub fn build_from(source: &str, kind: OutputType, config: Option<&str>, ostree: OstreeRequest) -> BuiltDisk {
     let directory = tempfile::tempdir().unwrap();
     let customizations =
         config.map_or_else(Customizations::default, |toml| Config::parse_toml(toml).unwrap().customizations);
     let request = Request {
-        image: format!("oci:{}:latest", oci.display()).parse().unwrap(),
+        image: source.parse().unwrap(),
         types: vec![kind],
         output: directory.path().to_owned(),
         root_filesystem: None,
@@ -45,6 +50,7 @@ pub fn build(oci: &Path, kind: OutputType, config: Option<&str>) -> BuiltDisk {
         default_kernel_args: true,
         seed: None,
         customizations,
+        ostree,
         source_date_epoch: None,
         checksums: false,
         threads: std::thread::available_parallelism().map_or(1, usize::from),

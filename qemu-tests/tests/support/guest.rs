@@ -20,6 +20,11 @@ pub struct Guest {
 impl Guest {
     /// Starts a machine and waits until systemd has started everything.
     pub fn boot(name: &str, firmware: Firmware, drives: Vec<Drive>) -> Guest {
+        Guest::boot_in(Network::Isolated, name, firmware, drives)
+    }
+
+    /// As [`Guest::boot`]; in an open network the host is 10.0.2.2.
+    pub fn boot_in(network: Network, name: &str, firmware: Firmware, drives: Vec<Drive>) -> Guest {
         oracle::tool("qemu-system-x86_64", "qemu-system-x86 ovmf");
         let log = saved(&format!("{name}.log"));
         // A log is appended to, and this one is of this boot alone.
@@ -31,7 +36,7 @@ impl Guest {
             accelerator: Accelerator::Tcg,
             memory_mib: 2048,
             drives,
-            network: Network::Isolated,
+            network,
             shell_console: true,
             extra_args: Vec::new(),
             log: Some(log.clone()),

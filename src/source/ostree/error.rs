@@ -77,6 +77,15 @@ pub enum Error {
     #[error("the commit {commit} comes from a server, and no key was given to verify it{}", signed_by(signers))]
     NoKeys { commit: Checksum, signers: Vec<String> },
 
+    #[error("{location} has no part {part} of the static delta to {to}")]
+    NoDelta { location: String, to: Checksum, part: usize },
+
+    #[error("the static delta to {to}: {source}")]
+    Delta { to: Checksum, source: ostree::Error },
+
+    #[error("part {part} of the static delta to {to} cannot be unpacked: {source}")]
+    DeltaPart { to: Checksum, part: usize, source: io::Error },
+
     #[error("the signatures of {what}: {source}")]
     Signatures { what: &'static str, source: ostree::Error },
 
@@ -137,6 +146,9 @@ impl Error {
             Self::SummarySignature { .. } => "its owner signs a new one with `ostree summary -u`; --no-verify does not look",
             Self::RefBinding { .. } => "name a ref that the commit was made for",
             Self::NotARepository { .. } => "a repository is a directory with a file `config`, as `ostree init` makes it",
+            Self::NoDelta { .. } | Self::Delta { .. } | Self::DeltaPart { .. } => {
+                "`ostree static-delta generate` makes a new one; without any, objects are fetched one by one"
+            }
             Self::Summary { .. } => "its owner makes a new one with `ostree summary -u`",
             Self::NotServed { .. } => "serve a copy of the mode `archive`: ostree pull-local --repo=NEW OLD REF",
             Self::StaleSummary { .. } | Self::ExpiredSummary { .. } => {

@@ -127,7 +127,8 @@ impl<'a> Fetcher<'a> {
     }
 }
 
-fn symlink(object: ObjectName, meta: &FileMeta) -> Result<Payload> {
+/// A target that Linux can hold.
+pub fn symlink(object: ObjectName, meta: &FileMeta) -> Result<Payload> {
     link_target::readable(meta.target.as_bytes()).map_err(|source| Error::Object { object, source })?;
     Ok(Payload::Symlink(meta.target.as_bytes().into()))
 }

@@ -1,8 +1,9 @@
 //! A whole commit out of a repository: found, verified, fetched, put together.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
+use super::delta::{self, FromDelta};
 use super::pull::{Pull, Pulled};
 use super::{Error, Policy, PulledCommit, Repository, Result, Rev, fetch};
 use crate::image::{Contents, Object, Objects};
@@ -37,9 +38,17 @@ pub fn load(
     let verification = policy.check(repository, &found, &bytes, &commit, detached.as_deref())?;
 
     let spool = Spool::new_in(scratch)?;
+    let delta = match wanted {
+        Wanted::All => repository.delta(found.commit)?,
+        Wanted::Only(_) => None,
+    };
+    let FromDelta { pulled, metadata: known } = match &delta {
+        Some(superblock) => delta::fetch(repository, superblock, &spool, threads, progress)?,
+        None => FromDelta::default(),
+    };
     let threads = repository.at_once(threads);
-    let pull = Pull { repository, spool: &spool, threads, progress, known: &BTreeMap::new() };
-    let pulled = pull.run(Pulled::default(), roots(&commit), matches!(wanted, Wanted::All))?;
+    let pull = Pull { repository, spool: &spool, threads, progress, known: &known };
+    let pulled = pull.run(pulled, roots(&commit), matches!(wanted, Wanted::All))?;
     let mut files = Vec::new();
     let mut seen = HashSet::new();
     let root = pulled.directories.tree(&commit, &mut |path, checksum| {

@@ -3,6 +3,7 @@
 //! A `Repository` finds commits and hands out objects; `load` verifies them and puts contents into the spool. What the bytes of
 //! objects mean is `ostree/`'s business, who signed them `trust/`'s. Deployments are not here.
 
+mod delta;
 mod error;
 mod fetch;
 mod load;
@@ -21,6 +22,7 @@ use std::io::Read;
 use crate::http::{self, Retry};
 use crate::image::Contents;
 use crate::image_ref::Location;
+use crate::ostree::delta::Superblock;
 use crate::ostree::{Checksum, Commit, Directory, FileMeta, ObjectName, Summary};
 pub use error::{Error, Result};
 pub use load::{Wanted, load};
@@ -42,6 +44,16 @@ pub trait Repository: Sync {
 
     /// How many objects to ask for at once, on a machine with so many processors.
     fn at_once(&self, processors: usize) -> usize;
+
+    /// The static delta from nothing to this commit, where there is one.
+    fn delta(&self, _to: Checksum) -> Result<Option<Superblock>> {
+        Ok(None)
+    }
+
+    /// The file of a delta's part.
+    fn delta_part(&self, to: Checksum, part: usize, _size: u64) -> Result<Vec<u8>> {
+        Err(Error::NoDelta { location: self.describe(), to, part })
+    }
 
     /// How to try again what broke; `None` where nothing breaks.
     fn retry(&self) -> Option<Retry> {

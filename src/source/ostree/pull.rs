@@ -68,7 +68,9 @@ impl Pull<'_> {
         with_files: bool,
     ) -> Result<()> {
         let lock = || pulled.lock().unwrap_or_else(PoisonError::into_inner);
-        if name.kind == ObjectKind::File {
+        if name.kind == ObjectKind::File && lock().files.contains_key(&name.checksum) {
+            // A delta brought it.
+        } else if name.kind == ObjectKind::File {
             let object = self.file(fetcher, name.checksum)?;
             lock().keep(name.checksum, object)?;
         } else {
@@ -99,7 +101,8 @@ impl Pull<'_> {
 }
 
 impl Pulled {
-    fn keep(&mut self, checksum: Checksum, object: Object) -> Result<()> {
+    /// Adds a file.
+    pub fn keep(&mut self, checksum: Checksum, object: Object) -> Result<()> {
         self.contents = self.contents.saturating_add(object.len());
         if self.contents > CONTENTS {
             return Err(Error::TooLarge { what: "the commit's files together".into(), limit: CONTENTS });

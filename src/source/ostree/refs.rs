@@ -81,6 +81,6 @@ mod tests {
         let names = ["zzz", "os/x86_64/main", "os/x86_64/mian2", "os/aarch64/main", "a", "b"].map(str::to_owned);
         let rev = "os/x86_64/mian".parse().unwrap();
         let Error::NoSuchRef { near, count, .. } = no_such_ref("repo".into(), &rev, names.to_vec()) else { panic!() };
-        assert_eq!((near[0].as_str(), near.len(), count), ("os/x86_64/mian2", 5, 6));
+        assert_eq!((near[0].as_str(), near.len(), count), ("os/x86_64/main", 5, 6));
     }
 }

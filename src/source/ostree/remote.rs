@@ -9,7 +9,9 @@ use super::local::METADATA_LIMIT;
 use super::{Access, Error, FileObject, Found, Repository, Result, Rev, SignedSummary, refs};
 use crate::http::{Body, Client, HttpError, Retry};
 use crate::image_ref::Location;
+use crate::ostree::delta::{self, Superblock};
 use crate::ostree::keyfile::RepoConfig;
+use crate::ostree::summary::delta_index;
 use crate::ostree::{Checksum, ObjectKind, ObjectName, Summary, refs as names, repo};
 
 /// A configuration, a ref, a list of mirrors.
@@ -80,6 +82,20 @@ impl RemoteRepository {
         }
     }
 
+    /// By the summary, or by the index that it says there is.
+    fn offers_delta(&self, to: Checksum) -> Result<bool> {
+        let Some(signed) = &self.summary else { return Ok(false) };
+        let name = to.to_string();
+        if signed.summary.static_deltas.contains_key(&name) {
+            return Ok(true);
+        }
+        if !signed.summary.indexed_deltas {
+            return Ok(false);
+        }
+        let index = self.find(&delta::index_path(to), TEXT_LIMIT)?;
+        Ok(index.and_then(|bytes| delta_index(&bytes)).is_some_and(|deltas| deltas.contains_key(&name)))
+    }
+
     fn ref_at(&self, path: &str) -> Result<Option<Checksum>> {
         let Some(bytes) = self.find(path, TEXT_LIMIT)? else { return Ok(None) };
         let text = String::from_utf8_lossy(&bytes);
@@ -141,6 +157,25 @@ impl Repository for RemoteRepository {
             false => error.into(),
         })?;
         archived(object, body)
+    }
+
+    fn delta(&self, to: Checksum) -> Result<Option<Superblock>> {
+        if !self.offers_delta(to)? {
+            return Ok(None);
+        }
+        let path = format!("{}/superblock", delta::directory(to));
+        let Some(bytes) = self.find(&path, METADATA_LIMIT)? else { return Ok(None) };
+        let superblock = Superblock::parse(&bytes).map_err(|source| Error::Delta { to, source })?;
+        Ok(Some(superblock).filter(|superblock| superblock.to == to))
+    }
+
+    fn delta_part(&self, to: Checksum, part: usize, size: u64) -> Result<Vec<u8>> {
+        let path = format!("{}/{part}", delta::directory(to));
+        let bytes = self.content.first(|base| self.client.bytes(&join(base, &path), size));
+        bytes.map_err(|error| match error.is_not_found() {
+            true => Error::NoDelta { location: self.name.clone(), to, part },
+            false => error.into(),
+        })
     }
 
     fn at_once(&self, _processors: usize) -> usize {
