@@ -5,7 +5,7 @@
 DEMO_PACKAGES := mmdebstrap qemu-system-x86 qemu-utils ovmf gcc libc6-dev
 # The judges of the tests. The loaders are Debian's own signed ones, to tell EFI programs apart.
 TEST_PACKAGES := $(DEMO_PACKAGES) acl attr dosfstools e2fsprogs erofs-utils fdisk file fsverity gdisk gpg gpg-agent grub-common \
-	grub-efi-amd64-signed libarchive-tools libxml2-utils mount mtools openssl ostree passwd python3 shim-signed skopeo \
+	grub-efi-amd64-signed libarchive-tools libxml2-utils mount mtools nginx-light openssl ostree passwd python3 shim-signed skopeo \
 	systemd tar util-linux
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)

@@ -8,6 +8,7 @@ mod floor;
 mod machine;
 mod measure;
 mod oci;
+mod ostree;
 mod rows;
 mod table;
 
@@ -63,7 +64,8 @@ fn scratch() -> PathBuf {
 fn image(bench: &Bench, runs: usize) -> Result<()> {
     let clean = Clean(bench.scratch.clone());
     clean.begin()?;
-    let rows = bench.prepare()?;
+    let served = ostree::Served::new(&bench.rootfs_tar, &bench.scratch)?;
+    let rows = bench.prepare(&served)?;
     let samples = rounds(&rows, runs)?;
     let facts = oci::facts(&bench.oci)?;
     print!("\n{}: {facts}\n\n{}", bench.name, table::render(&rows, &samples, bench.name == "large"));

@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use crate::measure::{self, Sample};
+use crate::ostree::{BRANCH, Served};
 use crate::{floor, oci};
 
 /// What a row is, for the goals.
@@ -21,12 +22,18 @@ pub enum Kind {
     Gzip,
     Mke2fs,
     QemuImg,
+    /// A ref of a server.
+    Server,
+    /// A ref of a directory.
+    Directory,
+    Pull,
+    Deploy,
 }
 
 impl Kind {
     /// Whether it is our own build.
     pub fn is_build(self) -> bool {
-        matches!(self, Kind::Raw | Kind::RawNoChecksums | Kind::Zlib | Kind::Zstd)
+        matches!(self, Kind::Raw | Kind::RawNoChecksums | Kind::Zlib | Kind::Zstd | Kind::Server | Kind::Directory)
     }
 }
 
@@ -61,7 +68,7 @@ pub struct Bench {
 
 impl Bench {
     /// Makes what the other tools start from, and says what to run.
-    pub fn prepare(&self) -> Result<Vec<Row>> {
+    pub fn prepare(&self, served: &Served) -> Result<Vec<Row>> {
         let (raw, tree) = (self.raw()?, self.tree()?);
         let size = fs::metadata(&raw)?.len();
         let mut gzip = words(&["gzip", "-dc"]);
@@ -75,7 +82,29 @@ impl Bench {
             Row { kind: Kind::Gzip, title: "gzip -dc, all layers".to_owned(), command: gzip, output: None },
             self.mke2fs(&tree, size),
             self.qemu_img(&raw),
+            self.build_ref(Kind::Server, "from HTTP", &served.url),
+            self.shell(Kind::Pull, "ostree pull, HTTP, alone", served.pull(&self.scratch.join("shell")), "shell"),
+            self.build_ref(Kind::Directory, "from archive", &served.archive.display().to_string()),
+            self.shell(
+                Kind::Deploy,
+                "ostree pull-local, deploy, loop mount",
+                served.deploy(&self.scratch.join("shell"), &self.scratch.join("mount"), size),
+                "shell",
+            ),
         ])
+    }
+
+    fn build_ref(&self, kind: Kind, title: &str, location: &str) -> Row {
+        let output = self.scratch.join("build");
+        let mut command = words(&[env!("CARGO_BIN_EXE_bootwright"), "build", "--type", "raw", "--no-checksums"]);
+        command.push(format!("ostree:{location}#{BRANCH}"));
+        command.extend(words(&["--no-verify", "--progress", "none", "--output", &text(&output)]));
+        Row { kind, title: format!("build ref {title}, no checksums"), command, output: Some(output) }
+    }
+
+    fn shell(&self, kind: Kind, title: &str, script: String, output: &str) -> Row {
+        let output = Some(self.scratch.join(output));
+        Row { kind, title: title.to_owned(), command: vec!["sh".to_owned(), "-c".to_owned(), script], output }
     }
 
     fn build(&self, kind: Kind, options: &[&str]) -> Row {

@@ -4,6 +4,7 @@
 pub mod disk;
 pub mod mini_image;
 pub mod mounted;
+pub mod nginx;
 pub mod program;
 pub mod repository;
 pub mod server;

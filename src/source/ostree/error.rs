@@ -207,6 +207,10 @@ fn http_hint(error: &HttpError) -> Option<String> {
         HttpError::Connect { .. } => {
             "look at the URL, the network, and the proxies in the environment (https_proxy, no_proxy)"
         }
+        // nginx's answer to who shows no certificate.
+        HttpError::Status { status, .. } if status.as_u16() == 400 => {
+            "a server that asks for a certificate gets one with --tls-client-cert and --tls-client-key"
+        }
         HttpError::Status { status, .. } if status.as_u16() == 401 => "write the URL as https://USER:PASSWORD@HOST/…",
         HttpError::Timeout { .. } | HttpError::Broken { .. } => "try again; what was fetched so far is not kept",
         _ => return None,
