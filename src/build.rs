@@ -126,7 +126,8 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
     let layout = choose::layout(request, &os)?;
     let Upstream { target, remote, warning: upstream_warning } = origin::upstream(request, &loaded, &os, &files)?;
     let stateroot = choose::stateroot(request, &os);
-    let seed = request.seed.unwrap_or_else(|| choose::seed(request, &loaded, &layout, &target, &stateroot));
+    let seed =
+        request.seed.unwrap_or_else(|| choose::seed(request, &loaded, &layout, &target, remote.as_ref(), &stateroot));
     let choices = Choices { seed, target: &target, remote: remote.as_ref(), stateroot: &stateroot, time };
     let mut sysroot = lay_out(request, &loaded, &os, &imported, checkout, &choices)?;
     let customized = customize::apply(

@@ -70,6 +70,7 @@ fn disk() -> Inspection {
             serial: 0,
             os: Some("Test OS 1".to_owned()),
             version: Some("1.2".to_owned()),
+            end_of_life: None,
             timestamp: Some("2025-10-09T08:53:20Z".to_owned()),
             manifest_digest: None,
             origin: Some(Origin {

@@ -360,4 +360,10 @@ fn inspect_shows_the_commit_without_building() {
     let json = program::succeed(command.args(["inspect", &reference, "--format", "json"])).stdout;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((json["commit"]["version"].as_str(), json["system"]["kernel"].as_str()), (Some("7"), Some(KERNEL)));
+    place.disk("seventh", &reference, &[]);
+    let mut command = program::bootwright();
+    let disk = program::succeed(command.arg("inspect").arg(place.path().join("seventh/image/disk.raw"))).stdout;
+    for fact in [&commit, "next year", "refspec"] {
+        assert!(disk.contains(fact), "`{fact}` is not in\n{disk}");
+    }
 }

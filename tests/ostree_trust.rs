@@ -368,6 +368,27 @@ fn commitmeta(signature: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn a_summary_beside_the_signature_of_another_is_refused() {
+    let place = Signed::new();
+    let key = place.gpg.export("vendor", true);
+    let sign = [
+        format!("--gpg-sign={}", place.gpg.fingerprint("vendor")),
+        format!("--gpg-homedir={}", place.gpg.home.path().display()),
+    ];
+    let signed = |command: &str, args: &[&str]| place.archive.says(command, &[args, &[&sign[0], &sign[1]]].concat());
+    signed("summary", &["-u"]);
+    assert_eq!(place.build(&["--gpg-key", key.to_str().unwrap()]).code, Some(0));
+    fs::remove_dir_all(place.directory.path().join("out")).unwrap();
+    let old = fs::read(place.archive.path.join("summary.sig")).unwrap();
+    let mut entries = mini_image::base();
+    entries.push(file("usr/share/second", "2"));
+    place.archive.commit(&entries, &[&sign[0], &sign[1]]);
+    place.archive.says("summary", &["-u"]);
+    fs::write(place.archive.path.join("summary.sig"), old).unwrap();
+    place.refuses(&["--gpg-key", key.to_str().unwrap()], &["not the one that was signed", "hint: "]);
+}
+
+#[test]
 fn ed25519_signatures_are_verified_and_asked_for_by_the_machine() {
     oracle::needs_root("looking into a disk");
     let directory = tempfile::tempdir().unwrap();

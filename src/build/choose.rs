@@ -2,7 +2,7 @@
 
 use super::BuildError;
 use crate::bootloader::Grub;
-use crate::deploy::Target;
+use crate::deploy::{Remote, Target};
 use crate::layout::Layout;
 use crate::os::{Os, RootFilesystem};
 use crate::request::{BootloaderChoice, Request};
@@ -39,18 +39,29 @@ pub fn stateroot(request: &Request, os: &Os) -> String {
 }
 
 /// What makes a disk another disk. Output paths, formats, compression and thread counts are not in it; passwords are not either.
-pub fn seed(request: &Request, loaded: &Loaded, layout: &Layout, target: &Target, stateroot: &str) -> Seed {
+pub fn seed(
+    request: &Request,
+    loaded: &Loaded,
+    layout: &Layout,
+    target: &Target,
+    remote: Option<&Remote>,
+    stateroot: &str,
+) -> Seed {
     let layout_text = format!("{:?}", layout.partitions);
     let sizes = format!("{:?}", request.disk_size);
     let kargs = format!("{:?} {}", request.kargs, request.default_kernel_args);
-    let customizations = request.customizations.facts();
-    Seed::of(&[
-        ("image", loaded.identity().as_bytes()),
+    let customizations = request.customizations.facts().to_string();
+    let (image, target) = (loaded.identity(), target.to_string());
+    let server = remote.map(|remote| format!("{} {:?}", remote.url, remote.content_url));
+    let mut facts = vec![
+        ("image", image.as_bytes()),
         ("layout", layout_text.as_bytes()),
         ("sizes", sizes.as_bytes()),
-        ("target", target.to_string().as_bytes()),
+        ("target", target.as_bytes()),
         ("stateroot", stateroot.as_bytes()),
         ("kargs", kargs.as_bytes()),
-        ("customizations", customizations.to_string().as_bytes()),
-    ])
+        ("customizations", customizations.as_bytes()),
+    ];
+    facts.extend(server.iter().map(|server| ("remote", server.as_bytes())));
+    Seed::of(&facts)
 }

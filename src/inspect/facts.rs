@@ -132,6 +132,8 @@ pub struct Deployment {
     pub version: Option<String>,
     /// RFC 3339, of the commit.
     pub timestamp: Option<String>,
+    /// What the commit says of the end of its life (`ostree.endoflife`, `ostree.endoflife-rebase`).
+    pub end_of_life: Option<String>,
     /// Digest of the container image's manifest.
     pub manifest_digest: Option<String>,
     pub origin: Option<Origin>,

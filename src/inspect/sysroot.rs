@@ -92,6 +92,7 @@ impl Reader<'_> {
             os: os_release.as_deref().and_then(pretty_name),
             version: commit.as_ref().and_then(version),
             timestamp: commit.as_ref().and_then(|commit| rfc3339(commit.timestamp)),
+            end_of_life: commit.as_ref().and_then(end_of_life),
             manifest_digest: commit
                 .as_ref()
                 .and_then(|commit| commit.string("ostree.manifest-digest"))
@@ -182,6 +183,11 @@ fn pretty_name(os_release: &str) -> Option<String> {
     let value = |key: &str| os_release.lines().rev().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='));
     let value = value("PRETTY_NAME").or_else(|| value("ID"))?;
     Some(value.trim().trim_matches(['"', '\'']).to_owned()).filter(|name| !name.is_empty())
+}
+
+fn end_of_life(commit: &Commit) -> Option<String> {
+    let successor = || Some(format!("its successor is the ref {}", commit.string("ostree.endoflife-rebase")?));
+    commit.string("ostree.endoflife").map(str::to_owned).or_else(successor)
 }
 
 /// An image built from a container has its version in the labels of the configuration.

@@ -226,6 +226,7 @@ fn deployment_fields(deployment: &Deployment, disk: &Inspection, page: &mut Page
     for (name, value) in [
         ("version", &deployment.version),
         ("date", &deployment.timestamp),
+        ("ends", &deployment.end_of_life),
         ("image", &deployment.manifest_digest),
         ("kernel", &deployment.kernel),
         ("bootcsum", &deployment.bootcsum),

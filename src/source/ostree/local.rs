@@ -187,10 +187,11 @@ fn list(path: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// A link is an alias of a ref, never a directory to look into.
 fn walk(path: &Path, prefix: &str, names: &mut Vec<String>) -> Result<()> {
     for name in list(path)? {
         let child = path.join(&name);
-        if child.is_dir() {
+        if fs::symlink_metadata(&child).is_ok_and(|stat| stat.is_dir()) {
             walk(&child, &format!("{prefix}{name}/"), names)?;
         } else {
             names.push(format!("{prefix}{name}"));

@@ -9,6 +9,7 @@ mod fetch;
 mod load;
 mod local;
 mod local_object;
+mod mirrors;
 mod policy;
 mod pull;
 mod queue;

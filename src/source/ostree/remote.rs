@@ -1,24 +1,19 @@
 //! Repositories on an HTTP server, mode `archive` (libostree `ostree-repo-pull.c`).
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use url::Url;
-
 use super::fetch::archived;
 use super::local::METADATA_LIMIT;
+use super::mirrors::{Mirrors, join};
 use super::{Access, Error, FileObject, Found, Repository, Result, Rev, SignedSummary, refs};
-use crate::http::{Body, Client, HttpError, Retry};
+use crate::http::{Body, Client, Retry};
 use crate::image_ref::Location;
 use crate::ostree::delta::{self, Superblock};
 use crate::ostree::keyfile::RepoConfig;
 use crate::ostree::summary::delta_index;
 use crate::ostree::{Checksum, ObjectKind, ObjectName, Summary, refs as names, repo};
 
-/// A configuration, a ref, a list of mirrors.
+/// A configuration, a ref, an index.
 const TEXT_LIMIT: u64 = 1 << 20;
 const SIGNATURE_LIMIT: u64 = 16 << 20;
-/// More than anybody lists.
-const MIRRORS: usize = 64;
 
 /// A repository behind one URL, or behind several that are alike.
 pub struct RemoteRepository {
@@ -31,20 +26,13 @@ pub struct RemoteRepository {
     now: i64,
 }
 
-/// Base URLs of the same files, each with a slash at its end.
-struct Mirrors {
-    bases: Vec<Url>,
-    /// The one that answered last.
-    current: AtomicUsize,
-}
-
 impl RemoteRepository {
     pub fn open(location: &Location, access: &Access) -> Result<Self> {
         let client = Client::new(&access.http)?;
         let metadata = Mirrors::at(&client, location)?;
         let content = match &access.content {
             Some(location) => Mirrors::at(&client, location)?,
-            None => Mirrors { bases: metadata.bases.clone(), current: AtomicUsize::new(0) },
+            None => metadata.again(),
         };
         let name = location.to_string();
         let mut repository = Self { client, name, metadata, content, summary: None, now: access.now };
@@ -196,89 +184,5 @@ impl Repository for RemoteRepository {
 
     fn describe(&self) -> String {
         self.name.clone()
-    }
-}
-
-impl Mirrors {
-    fn at(client: &Client, location: &Location) -> Result<Self> {
-        let bases = match location {
-            Location::Directory(path) => {
-                return Err(Error::NotARepository {
-                    location: path.display().to_string(),
-                    why: "a URL is needed here".into(),
-                });
-            }
-            Location::Server(url) => vec![with_slash(url)],
-            Location::MirrorList(url) => {
-                let list = client.bytes(url, TEXT_LIMIT)?;
-                let list = parse_list(&String::from_utf8_lossy(&list));
-                list.ok_or_else(|| Error::MirrorList { url: location.to_string() })?
-            }
-        };
-        Ok(Self { bases, current: AtomicUsize::new(0) })
-    }
-
-    /// The first answer, beginning with the mirror that gave the last one; the error is that of the first asked.
-    fn first<T>(&self, ask: impl Fn(&Url) -> std::result::Result<T, HttpError>) -> std::result::Result<T, HttpError> {
-        let current = self.current.load(Ordering::Relaxed);
-        let mut first_error = None;
-        for step in 0..self.bases.len() {
-            let index = (current + step) % self.bases.len();
-            match ask(&self.bases[index]) {
-                Ok(answer) => {
-                    self.current.store(index, Ordering::Relaxed);
-                    return Ok(answer);
-                }
-                Err(error) => first_error = first_error.or(Some(error)),
-            }
-        }
-        // OK to expect: there is at least one mirror, and each gave an answer or an error.
-        Err(first_error.expect("a mirror"))
-    }
-}
-
-/// One base URL a line; `#` begins a comment. `None` when there is none, or a line is no URL of HTTP.
-fn parse_list(text: &str) -> Option<Vec<Url>> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let url = |line: &str| Url::parse(line).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    let bases: Vec<Url> =
-        lines.take(MIRRORS).map(|line| url(line).map(|url| with_slash(&url))).collect::<Option<_>>()?;
-    (!bases.is_empty()).then_some(bases)
-}
-
-fn with_slash(url: &Url) -> Url {
-    let mut url = url.clone();
-    if !url.path().ends_with('/') {
-        url.set_path(&format!("{}/", url.path()));
-    }
-    url
-}
-
-/// The URL of a file; the query of the base, which may be a token, stays.
-fn join(base: &Url, path: &str) -> Url {
-    let mut url = base.clone();
-    url.set_path(&format!("{}{path}", base.path()));
-    url
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mirror_list_has_one_url_a_line() {
-        let bases = parse_list("# ours\n\nhttps://a.example/repo\n http://b.example/repo/ \n").unwrap();
-        let texts: Vec<_> = bases.iter().map(Url::as_str).collect();
-        assert_eq!(texts, ["https://a.example/repo/", "http://b.example/repo/"]);
-        assert!(parse_list("# none\n").is_none() && parse_list("file:///srv\n").is_none());
-    }
-
-    #[test]
-    fn files_lie_below_the_base_and_its_query_stays() {
-        let base = with_slash(&Url::parse("https://a.example/r%20x/repo?token=1").unwrap());
-        assert_eq!(
-            join(&base, "objects/ab/c.filez").as_str(),
-            "https://a.example/r%20x/repo/objects/ab/c.filez?token=1"
-        );
     }
 }
