@@ -4,14 +4,13 @@ mod choose;
 mod origin;
 mod upstream;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use choose::bootloader;
 use origin::Upstream;
 pub use origin::{commit_architecture, import};
 
-use crate::bootloader::{Grub, GrubBoot, Summary};
+use crate::bootloader::{Grub, GrubBoot, LoaderFiles, Summary};
 use crate::customize;
 use crate::deploy::{self, CommitTree, Imported, Remote, Sysroot, Target};
 use crate::disk::{self, Filesystems, Placement};
@@ -138,18 +137,20 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
         &seed,
         time,
     )?;
-    let (esp, bootloader) = install_bootloader(grub.as_ref(), contents, &os, &mut sysroot, &seed, time)?;
+    let bios_boot = os.architecture == Architecture::X86_64 && layout.has_bios_boot();
+    let loader = install_bootloader(grub.as_ref(), contents, &os, &mut sysroot, &seed, time, bios_boot)?;
 
     let kernel_bytes = os.kernel.boot_bytes(&sysroot.root);
     let placement = Placement::new(&contents.objects);
     let filesystems = Filesystems {
         root: disk::filesystem_tree(&sysroot.root, &placement, time),
         boot: disk::filesystem_tree(&sysroot.boot, &placement, time),
-        esp,
+        esp: loader.esp,
+        bios: loader.bios,
         placement,
     };
     let plan = DiskPlan::new(&layout, os.architecture, &seed, &sizes(request, &filesystems, kernel_bytes)?)?;
-    let mut report = Report::new(&loaded, &os, &sysroot, &imported, &plan, &target, bootloader, &seed);
+    let mut report = Report::new(&loaded, &os, &sysroot, &imported, &plan, &target, loader.summary, &seed);
     let own = imported.warnings.iter().chain(&sysroot.warnings).cloned();
     report.warnings.extend(own.chain(customized).chain(upstream_warning));
     report.warnings.extend(plan.upgrade_warning());
@@ -199,24 +200,26 @@ fn install_bootloader(
     sysroot: &mut Sysroot,
     seed: &Seed,
     time: i64,
-) -> Result<(BTreeMap<String, Vec<u8>>, Summary), BuildError> {
-    let Some(grub) = grub else { return Ok((BTreeMap::new(), Summary::none())) };
+    bios_boot: bool,
+) -> Result<LoaderFiles, BuildError> {
+    let Some(grub) = grub else { return Ok(LoaderFiles { summary: Summary::none(), ..LoaderFiles::default() }) };
     let boot = GrubBoot {
         boot_uuid: Identity::from_seed(seed).boot.to_string(),
         kernel: &os.kernel.version,
         stateroot: &sysroot.stateroot,
         boot_checksum: &sysroot.boot_checksum,
         arguments: sysroot.entry.arguments.clone(),
+        bios_boot,
     };
     let files = Files { tree: &sysroot.root, root: sysroot.places.deployment, spool: &contents.spool };
-    let loader = grub.files(&files, &boot)?;
-    for (path, bytes) in loader.boot {
+    let mut loader = grub.files(&files, &boot)?;
+    for (path, bytes) in std::mem::take(&mut loader.boot) {
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", &path));
         // As bootupd leaves them: nobody but root reads the boot menu's configuration.
         let parent = sysroot.boot.ensure_directories(Tree::ROOT, directory, &Stat::root(0o700, time));
         sysroot.boot.add_file(parent, name, Stat::root(0o600, time), bytes);
     }
-    Ok((loader.esp, loader.summary))
+    Ok(loader)
 }
 
 fn sizes(request: &Request, filesystems: &Filesystems, kernel: u64) -> Result<Sizes, BuildError> {

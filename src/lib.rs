@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `build` is the sentence that connects the rooms. Rooms marked as leaves (`ostree`, `composefs`, `ext4`, `fat`, `qcow2`,
-//! `http`, `trust`)
+//! `grub_pc`, `http`, `trust`)
 //! know nothing of the others. Only `cli` prints.
 
 pub mod bootloader;
@@ -19,6 +19,7 @@ pub mod digest;
 pub mod disk;
 pub mod ext4;
 pub mod fat;
+pub mod grub_pc;
 pub mod http;
 pub mod image;
 pub mod image_ref;

@@ -71,9 +71,9 @@ fn a_configured_disk_boots_with_secure_boot_grows_lets_its_user_in_and_upgrades(
     the_used_disk_is_sound(&UsedDisk::of(&larger), disk.root().number);
 }
 
-/// The disk as it is built, on a drive of its own size.
+/// The disk as it is built, on a drive of its own size: once by each firmware.
 #[test]
-fn a_raw_disk_boots_with_plain_uefi_and_grows_only_into_the_room_behind_its_last_partition() {
+fn a_raw_disk_boots_with_plain_uefi_and_by_bios_and_grows_only_into_the_room_behind_its_last_partition() {
     let os = test_os().unwrap();
     let disk = build(&os.oci, OutputType::Raw, None);
     let log = saved("raw-verdict.log");
@@ -93,7 +93,9 @@ fn a_raw_disk_boots_with_plain_uefi_and_grows_only_into_the_room_behind_its_last
     assert!(verdict.passed, "{}\n{}", verdict.reason, verdict.last_lines.join("\n"));
 
     let drive = Drive { path: disk.path.clone(), format: disk.format, changes: Changes::Discarded { grow_to: None } };
-    let mut guest = Guest::boot("raw", Firmware::Uefi, vec![drive]);
+    assert_eq!(disk.report.bootloader.firmware, "BIOS and UEFI");
+    let mut guest = Guest::boot("raw", Firmware::Bios, vec![drive]);
+    assert_ne!(guest.run("test -e /sys/firmware/efi").0, 0, "no UEFI is here");
     system::everything_has_started(&mut guest);
     system::kernel_arguments_are_the_entrys(&mut guest, &disk, &os.kernel_version, "");
     system::growth_unit_succeeded(&mut guest);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{BootloaderError, LoaderFiles, Summary};
+use super::{BootloaderError, LoaderFiles, Summary, grub_bios};
 use crate::os::{Architecture, EfiBinary, EfiRole, EfiSearch};
 use crate::tree::{Files, Kind};
 
@@ -25,6 +25,8 @@ pub struct GrubBoot<'a> {
     pub boot_checksum: &'a str,
     /// Kernel arguments without `ostree=`.
     pub arguments: String,
+    /// Whether the disk has a place for GRUB for BIOS.
+    pub bios_boot: bool,
 }
 
 /// The EFI programs that were picked.
@@ -92,7 +94,12 @@ impl<'a> Grub<'a> {
         esp.insert(format!("{directory}/grub.cfg"), STUB.replace("@BOOT_UUID@", &boot.boot_uuid).into_bytes());
         let menu = BTreeMap::from([("grub2/grub.cfg".to_owned(), self.menu(boot).into_bytes())]);
         let files = placed.values().map(|binary| binary.path.clone()).collect();
-        Ok(LoaderFiles { esp, boot: menu, summary: self.summary(files) })
+        let (bios, obstacle) = match boot.bios_boot {
+            true => grub_bios::code(image, &boot.boot_uuid, self.has("blscfg"))?
+                .map_or_else(|why| (None, Some(why)), |code| (Some(code), None)),
+            false => (None, Some("the layout has no BIOS boot partition".to_owned())),
+        };
+        Ok(LoaderFiles { esp, boot: menu, summary: self.summary(files, obstacle), bios })
     }
 
     fn menu(&self, boot: &GrubBoot<'_>) -> String {
@@ -112,14 +119,18 @@ impl<'a> Grub<'a> {
         format!("the image brings {chain}GRUB with the prefix `{}`; it shows boot entries with {reader}", self.prefix)
     }
 
-    fn summary(&self, files: Vec<String>) -> Summary {
+    /// `no_bios` says why the disk does not start by BIOS, if it does not.
+    fn summary(&self, files: Vec<String>, no_bios: Option<String>) -> Summary {
         let secure_boot = self.shim.is_some_and(|shim| shim.signed) && self.grub.signed;
         Summary {
             loader: "grub".to_owned(),
             files,
             secure_boot,
-            firmware: "UEFI only".to_owned(),
-            reason: self.reason(),
+            firmware: if no_bios.is_some() { "UEFI only" } else { "BIOS and UEFI" }.to_owned(),
+            reason: match no_bios {
+                Some(why) => format!("{}; not for BIOS: {why}", self.reason()),
+                None => format!("{}; for BIOS its modules make a core.img", self.reason()),
+            },
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Boot loaders: which files of the image go where on the ESP and on /boot, and the configuration they read.
 //!
-//! Loaders come out of the image and are not changed, so that signatures hold. Only GRUB for UEFI is here yet.
+//! Loaders come out of the image and are not changed, so that signatures hold; GRUB for BIOS is put together from its modules.
 
 mod grub;
+mod grub_bios;
 
 use std::collections::BTreeMap;
 
 pub use grub::{Grub, GrubBoot};
+pub use grub_bios::BiosCode;
 
 use crate::os::Architecture;
 
@@ -23,6 +25,8 @@ pub enum BootloaderError {
     CannotReadEntries { path: String, missing: String },
     #[error("`{path}` of the image could not be read back: {source}")]
     Read { path: String, source: crate::spool::SpoolError },
+    #[error(transparent)]
+    File(#[from] crate::tree::ReadError),
 }
 
 /// Files that a boot loader adds, by their path on the filesystem.
@@ -30,6 +34,8 @@ pub enum BootloaderError {
 pub struct LoaderFiles {
     pub esp: BTreeMap<String, Vec<u8>>,
     pub boot: BTreeMap<String, Vec<u8>>,
+    /// For the first sector and the BIOS boot partition.
+    pub bios: Option<BiosCode>,
     /// What was chosen and why, for the report.
     pub summary: Summary,
 }

@@ -93,7 +93,7 @@ pub struct BuildArgs {
     pub progress: ProgressStyle,
     #[command(flatten)]
     pub ostree: OstreeArgs,
-    /// Name of the remote that the machine upgrades from [default: the repository's or the commit's own, else origin]
+    /// Name of the machine's remote [default: the repository's or the commit's, else origin]
     #[arg(long, value_name = "NAME", help_heading = OSTREE)]
     pub remote_name: Option<String>,
     /// Where the machine upgrades from [default: what the disk is made from]
@@ -107,10 +107,10 @@ const OSTREE: &str = "Refs of ostree repositories";
 #[derive(Args)]
 #[command(next_help_heading = OSTREE)]
 pub struct OstreeArgs {
-    /// An OpenPGP certificate or keyring, armored or binary; a good signature by one of its keys is asked for; repeatable
+    /// OpenPGP keys, one of which has to have signed; repeatable
     #[arg(long, value_name = "FILE")]
     pub gpg_key: Vec<PathBuf>,
-    /// ed25519 keys (lines of base64) or SPKI keys (PEM), one of which has to have signed; repeatable
+    /// ed25519 or SPKI keys, one of which has to have signed; repeatable
     #[arg(long, value_name = "FILE")]
     pub sign_key: Vec<PathBuf>,
     /// Take the commit of a server as it is, whoever made it

@@ -4,26 +4,30 @@ use std::collections::BTreeMap;
 
 use super::partition_table::partition_table;
 use super::{Disk, DiskError, Extent, From, Placement, filesystem_options};
+use crate::bootloader::BiosCode;
 use crate::plan::{Content, DiskPlan, PlannedPartition, SECTOR};
 use crate::seed::Seed;
 use crate::tree::Seconds;
-use crate::{ext4, fat};
+use crate::{ext4, fat, grub_pc};
 
 /// What goes into the partitions.
 pub struct Filesystems {
     pub root: ext4::Tree,
     pub boot: ext4::Tree,
     pub esp: BTreeMap<String, Vec<u8>>,
+    /// GRUB for BIOS.
+    pub bios: Option<BiosCode>,
     /// Where the contents that the trees name lie in the spool.
     pub placement: Placement,
 }
 
 /// Lays out every filesystem in its partition.
 pub fn compose(plan: &DiskPlan, filesystems: &Filesystems, seed: &Seed, time: Seconds) -> Result<Disk, DiskError> {
-    let mut extents = partition_table(plan)?;
+    let mut extents = Vec::new();
+    let mut code = None;
     for partition in &plan.partitions {
         match &partition.content {
-            Content::BiosBoot => {}
+            Content::BiosBoot => extents.extend(bios(partition, filesystems.bios.as_ref(), &mut code)?),
             Content::Esp { volume_id, label } => {
                 extents.extend(esp(partition, *volume_id, label, &filesystems.esp, time)?)
             }
@@ -39,6 +43,7 @@ pub fn compose(plan: &DiskPlan, filesystems: &Filesystems, seed: &Seed, time: Se
             }
         }
     }
+    extents.extend(partition_table(plan, code)?);
     extents.sort_by_key(|extent| extent.at);
     Ok(Disk { bytes: plan.bytes, extents })
 }
@@ -60,6 +65,19 @@ fn at_partition(partition: &PlannedPartition, extent: ext4::Extent, placement: &
         ext4::From::Bytes(bytes) => vec![Extent { at, len: extent.len, from: From::Bytes(bytes) }],
         ext4::From::Source(ordered) => placement.spooled(at, extent.len, ordered),
     }
+}
+
+/// The loader's place in its partition; what starts it goes to the first sector.
+fn bios(
+    partition: &PlannedPartition,
+    files: Option<&BiosCode>,
+    code: &mut Option<[u8; grub_pc::CODE]>,
+) -> Result<Option<Extent>, DiskError> {
+    let Some(BiosCode { boot, core }) = files else { return Ok(None) };
+    let embedded = grub_pc::embed(boot, core, partition.first_lba, partition.sectors)?;
+    *code = Some(embedded.code);
+    let len = embedded.core.len() as u64; // usize is at most 64 bits
+    Ok(Some(Extent { at: partition.at(), len, from: From::Bytes(embedded.core.into()) }))
 }
 
 fn esp(

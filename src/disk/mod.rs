@@ -22,6 +22,8 @@ pub enum DiskError {
     Ext4 { what: &'static str, source: crate::ext4::Error },
     #[error("the EFI system partition cannot be written: {0}")]
     Fat(#[from] crate::fat::Error),
+    #[error("GRUB for BIOS cannot be installed: {0}")]
+    Grub(#[from] crate::grub_pc::Error),
     #[error("the partition table cannot be written: {0}")]
     PartitionTable(String),
 }

@@ -9,13 +9,14 @@ use gpt::partition::Partition;
 use gpt::partition_types::{OperatingSystem, Type};
 
 use super::{DiskError, Extent, From};
+use crate::grub_pc::CODE;
 use crate::plan::{DiskPlan, SECTOR};
 
 /// Bytes at the start of the disk, and again at its end, that belong to the table.
 const TABLE: u64 = 34 * SECTOR;
 
-/// The table's bytes: the first 34 sectors, and the last 33.
-pub fn partition_table(plan: &DiskPlan) -> Result<Vec<Extent>, DiskError> {
+/// The table's bytes: the first 34 sectors, with `code` at their beginning, and the last 33.
+pub fn partition_table(plan: &DiskPlan, code: Option<[u8; CODE]>) -> Result<Vec<Extent>, DiskError> {
     let failed = |error: &dyn std::fmt::Display| DiskError::PartitionTable(error.to_string());
     let mut ends = DiskEnds::new(plan.bytes);
     let last_lba = u32::try_from(plan.bytes / SECTOR - 1).unwrap_or(u32::MAX);
@@ -42,6 +43,9 @@ pub fn partition_table(plan: &DiskPlan) -> Result<Vec<Extent>, DiskError> {
         .collect();
     disk.update_partitions(partitions).map_err(|error| failed(&error))?;
     disk.write().map_err(|error| failed(&error))?;
+    if let Some(code) = code {
+        ends.head[..CODE].copy_from_slice(&code);
+    }
     Ok(ends.extents())
 }
 

@@ -104,6 +104,11 @@ impl Layout {
         BUILT_IN.iter().map(|(name, text)| Layout::parse(name, text).expect("a built-in layout is right")).collect()
     }
 
+    /// Whether there is a place for a boot loader that a BIOS starts.
+    pub fn has_bios_boot(&self) -> bool {
+        self.partitions.iter().any(|partition| partition.kind == PartitionType::BiosBoot)
+    }
+
     fn is_for(&self, architecture: Architecture) -> bool {
         self.architecture.as_ref().is_some_and(|name| name.parse() == Ok(architecture))
     }
