@@ -258,15 +258,18 @@ fn a_password_in_the_url_reaches_the_server_and_nothing_else() {
 #[test]
 fn a_proxy_of_the_environment_is_used_and_no_proxy_leaves_it_out() {
     let place = Place::new();
-    // A proxy for plain HTTP is a server that is asked for whole URLs; ours takes the path of any.
-    let run = |no_proxy: &str| {
-        let mut command = program::build(&place.reference(), &place.path().join("plan"));
-        command.args(["--no-verify", "--dry-run"]).env("http_proxy", "http://127.0.0.1:1").env("no_proxy", no_proxy);
+    let run = |reference: &str, proxy: &str, no_proxy: &str| {
+        let mut command = program::build(reference, &place.path().join("plan"));
+        command.args(["--no-verify", "--dry-run"]).env("http_proxy", proxy).env("no_proxy", no_proxy);
         program::end(&mut command)
     };
-    let refused = run("");
+    // Only the proxy knows the name.
+    let behind = format!("ostree:http://updates.invalid#{BRANCH}");
+    let through = run(&behind, &place.server.url(), "");
+    assert_eq!(through.code, Some(0), "{}", through.stderr);
+    let refused = run(&place.reference(), "http://127.0.0.1:1", "");
     assert!(refused.code == Some(1) && refused.stderr.contains("refused"), "{}", refused.stderr);
-    assert_eq!(run("127.0.0.1").code, Some(0));
+    assert_eq!(run(&place.reference(), "http://127.0.0.1:1", "127.0.0.1").code, Some(0));
 }
 
 #[test]

@@ -88,7 +88,13 @@ fn answer(mut stream: &TcpStream, shared: &Shared) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|&len| len > 0)?;
-    let path = line.split(' ').nth(1)?.split('?').next()?.to_owned();
+    let target = line.split(' ').nth(1)?.split('?').next()?;
+    // Of a proxy whole URLs are asked.
+    let path = match target.strip_prefix("http://") {
+        Some(url) => url.find('/').map_or("/", |at| &url[at..]),
+        None => target,
+    };
+    let path = path.to_owned();
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok().filter(|&len| len > 0)?;
