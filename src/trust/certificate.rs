@@ -12,25 +12,29 @@ const RSA_BITS: u16 = 2048;
 
 /// Why the primary key's signatures are not taken at the time `now`; `None` when they are.
 pub fn primary_key(certificate: &SignedPublicKey, now: i64) -> Option<Status> {
+    match standing(certificate, now) {
+        Ok(newest) if !may_sign(newest, true) => Some(Status::NotForSigning),
+        standing => standing.err(),
+    }
+}
+
+/// The newest self-signature of a certificate that is neither revoked nor expired nor weak; without any it is nobody's.
+fn standing(certificate: &SignedPublicKey, now: i64) -> Result<&Signature, Status> {
     let primary = &certificate.primary_key;
     if is_revoked(certificate) {
-        return Some(Status::RevokedKey);
+        return Err(Status::RevokedKey);
     }
-    let Some(newest) = newest(self_signatures(certificate)) else { return Some(Status::NotForSigning) };
+    let newest = newest(self_signatures(certificate)).ok_or(Status::NotForSigning)?;
     if let Some(since) = expired(primary, newest, now) {
-        return Some(Status::ExpiredKey { since });
+        return Err(Status::ExpiredKey { since });
     }
-    if !may_sign(newest, true) {
-        return Some(Status::NotForSigning);
-    }
-    weakness(primary.public_params())
+    weakness(primary.public_params()).map_or(Ok(newest), Err)
 }
 
 /// As [`primary_key`], of a subkey; it depends on the primary key in all but the right to sign.
 pub fn subkey(certificate: &SignedPublicKey, subkey: &SignedPublicSubKey, now: i64) -> Option<Status> {
-    match primary_key(certificate, now) {
-        None | Some(Status::NotForSigning) => {}
-        other => return other,
+    if let Err(obstacle) = standing(certificate, now) {
+        return Some(obstacle);
     }
     let primary = &certificate.primary_key;
     let valid =
