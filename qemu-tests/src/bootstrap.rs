@@ -12,11 +12,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::layer;
-use crate::recipe::Recipe;
+use crate::recipe::{Architecture, Recipe, Suite};
 use crate::tree::EPOCH;
 
 /// Writes the tar `root`; scratch files go beside it.
 pub fn run(recipe: &Recipe, root: &Path) -> Result<()> {
+    check_emulator(recipe)?;
     let files = root.with_extension("files");
     layer::write(&recipe.base()?, File::create(&files)?)?;
     let log = root.with_extension("log");
@@ -34,6 +35,23 @@ pub fn run(recipe: &Recipe, root: &Path) -> Result<()> {
     }
 }
 
+/// Scripts of packages for another architecture need an emulator that the kernel starts by itself.
+fn check_emulator(recipe: &Recipe) -> Result<()> {
+    let name = match recipe.architecture {
+        architecture if architecture.is_native() => return Ok(()),
+        Architecture::Amd64 => "x86_64",
+        Architecture::Arm64 => "aarch64",
+    };
+    let registered = Path::new("/proc/sys/fs/binfmt_misc").join(format!("qemu-{name}"));
+    if registered.exists() {
+        return Ok(());
+    }
+    bail!(
+        "programs for {name} do not run here: sudo apt-get install qemu-user-static binfmt-support && \
+         sudo update-binfmts --enable qemu-{name}"
+    )
+}
+
 fn mmdebstrap(recipe: &Recipe, files: &Path, root: &Path) -> Result<Command> {
     // A process's own entry in /proc belongs to its effective user.
     let is_root = fs::metadata("/proc/self")?.uid() == 0;
@@ -41,11 +59,14 @@ fn mmdebstrap(recipe: &Recipe, files: &Path, root: &Path) -> Result<Command> {
     command
         .arg(if is_root { "--mode=root" } else { "--mode=unshare" })
         .args(["--variant=minbase", "--format=tar", "--aptopt=Apt::Install-Recommends \"false\""])
+        .arg(format!("--architectures={}", recipe.architecture.name()))
         .arg(format!("--include={}", recipe.packages()?.join(",")))
         .args(recipe.dpkg_options()?.iter().map(|option| format!("--dpkgopt={option}")))
         .arg(format!("--customize-hook=tar-in {} /", shell_word(files)?))
         .arg(format!("--customize-hook={}", recipe.customize_script()?))
-        .arg("trixie")
+        // A mirror of sid may be older than its Release file allows.
+        .args((recipe.suite == Suite::Sid).then_some("--aptopt=Acquire::Check-Valid-Until \"false\""))
+        .arg(recipe.suite.name())
         .arg(root)
         // The kernel's package would build an initramfs that nobody wants.
         .env("INITRD", "No")

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use oci::{Labels, Layout};
+pub use recipe::{Architecture, Suite};
 use recipe::{Kind, Recipe};
 use tree::Tree;
 
@@ -49,7 +50,16 @@ pub struct LargeOs {
 /// # Errors
 /// A missing host program is named with the command that installs it.
 pub fn test_os() -> Result<TestOs> {
-    let recipe = Recipe::new(Kind::Small);
+    test_os_of(Suite::Trixie, native())
+}
+
+/// The test system of another release or for another architecture; for a foreign one its package scripts are emulated (about
+/// eight minutes).
+///
+/// # Errors
+/// As [`test_os`].
+pub fn test_os_of(suite: Suite, architecture: Architecture) -> Result<TestOs> {
+    let recipe = Recipe::new(Kind::Small, suite, architecture);
     let directory = cache::get_or_build(&cache::directory()?.join("test-os"), &recipe.hash()?, |building| {
         build_test_os(&recipe, building)
     })?;
@@ -66,7 +76,7 @@ pub fn test_os() -> Result<TestOs> {
 /// # Errors
 /// As [`test_os`].
 pub fn large_os() -> Result<LargeOs> {
-    let recipe = Recipe::new(Kind::Large);
+    let recipe = Recipe::new(Kind::Large, Suite::Trixie, native());
     let directory = cache::get_or_build(&cache::directory()?.join("large-os"), &recipe.hash()?, |building| {
         build_large_os(&recipe, building)
     })?;
@@ -77,15 +87,19 @@ pub fn large_os() -> Result<LargeOs> {
     })
 }
 
+fn native() -> Architecture {
+    if Architecture::Arm64.is_native() { Architecture::Arm64 } else { Architecture::Amd64 }
+}
+
 fn build_test_os(recipe: &Recipe, directory: &Path) -> Result<()> {
     let v1 = build_image(recipe, directory, "os")?;
     let layout = Layout::create(&directory.join("os-v2"))?;
     for layer in &v1.layers {
         layout.share_layer(&v1.layout, layer)?;
     }
-    let mut layers = v1.layers;
+    let mut layers = v1.layers.clone();
     layers.push(layout.add_layer("v2", &recipe.v2()?)?);
-    layout.finish(&layers, &Labels { kernel_version: &v1.kernel_version, version: "v2" })
+    layout.finish(&layers, &v1.labels(recipe, "v2"))
 }
 
 fn build_large_os(recipe: &Recipe, directory: &Path) -> Result<()> {
@@ -96,6 +110,12 @@ struct Image {
     layout: Layout,
     layers: Vec<oci::Layer>,
     kernel_version: String,
+}
+
+impl Image {
+    fn labels<'a>(&'a self, recipe: &Recipe, version: &'a str) -> Labels<'a> {
+        Labels { architecture: recipe.architecture.name(), kernel_version: &self.kernel_version, version }
+    }
 }
 
 /// The image `name`, its flattened tree and its kernel's version, all in `directory`.
@@ -110,12 +130,13 @@ fn build_image(recipe: &Recipe, directory: &Path, name: &str) -> Result<Image> {
     parts.push(("derived".to_owned(), recipe.derived()?));
     let layout = Layout::create(&directory.join(name))?;
     let layers = layout.add_layers(&parts)?;
-    layout.finish(&layers, &Labels { kernel_version: &kernel_version, version: "v1" })?;
+    let image = Image { layout, layers, kernel_version };
+    image.layout.finish(&image.layers, &image.labels(recipe, "v1"))?;
 
     tree.apply(&recipe.derived()?);
     let rootfs = BufWriter::new(File::create(directory.join("rootfs.tar"))?);
     layer::write(&tree, rootfs)?.into_inner().context("writing rootfs.tar")?;
-    fs::write(directory.join("kernel-version"), &kernel_version)?;
+    fs::write(directory.join("kernel-version"), &image.kernel_version)?;
     fs::remove_file(&root)?;
-    Ok(Image { layout, layers, kernel_version })
+    Ok(image)
 }

@@ -29,6 +29,8 @@ pub struct Layer {
 
 /// What an image says of itself.
 pub struct Labels<'a> {
+    /// Go's name.
+    pub architecture: &'static str,
     pub kernel_version: &'a str,
     pub version: &'a str,
 }
@@ -112,7 +114,7 @@ impl Layout {
             "layers": layers.iter().map(descriptor).collect::<Vec<_>>(),
         });
         let mut manifest = self.add_json(&manifest, "application/vnd.oci.image.manifest.v1+json")?;
-        manifest["platform"] = json!({ "architecture": architecture(), "os": "linux" });
+        manifest["platform"] = json!({ "architecture": labels.architecture, "os": "linux" });
         manifest["annotations"] = json!({ "org.opencontainers.image.ref.name": "latest" });
         let index = json!({
             "schemaVersion": 2,
@@ -146,7 +148,7 @@ fn config(layers: &[Layer], labels: &Labels<'_>) -> Value {
     let history = |layer: &Layer| json!({ "created": CREATED, "created_by": format!("layer {}", layer.name) });
     json!({
         "created": CREATED,
-        "architecture": architecture(),
+        "architecture": labels.architecture,
         "os": "linux",
         "config": {
             "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
@@ -164,15 +166,6 @@ fn config(layers: &[Layer], labels: &Labels<'_>) -> Value {
         },
         "history": layers.iter().map(history).collect::<Vec<_>>(),
     })
-}
-
-/// Go's name of the architecture this runs on; the image is always native.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
 }
 
 /// Lower-case hexadecimal digits.

@@ -1,7 +1,8 @@
 //! The recipe: data files beside the code that say what a test system is made of.
 //!
-//! `packages*.txt` names packages and `dpkg-options.txt` what of them is left out; `customize.sh` runs beside the new
-//! root; `base/`, `derived/` and `v2/` hold files of the layers, `layers*.txt` says where the tree is cut.
+//! `packages*.txt` names packages (a `-` before a name takes one out that an earlier list has) and `dpkg-options.txt` what
+//! of them is left out; `customize.sh` runs beside the new root; `base/`, `derived/` and `v2/` hold files of the layers,
+//! `layers*.txt` says where the tree is cut.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,21 +24,80 @@ pub enum Kind {
     Large,
 }
 
+/// Debian's releases that systems are made of: the oldest supported client, the one of today, the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suite {
+    /// GRUB 2.06, libostree 2022.7, systemd 252.
+    Bookworm,
+    /// GRUB 2.12, libostree 2025.2, systemd 257.
+    Trixie,
+    /// The newest of everything; libostree with composefs.
+    Sid,
+}
+
+impl Suite {
+    pub const ALL: [Suite; 3] = [Suite::Bookworm, Suite::Trixie, Suite::Sid];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Suite::Bookworm => "bookworm",
+            Suite::Trixie => "trixie",
+            Suite::Sid => "sid",
+        }
+    }
+}
+
+/// What the packages are compiled for, by Debian's (and Go's) names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Architecture {
+    Amd64,
+    Arm64,
+}
+
+impl Architecture {
+    pub const ALL: [Architecture; 2] = [Architecture::Amd64, Architecture::Arm64];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Architecture::Amd64 => "amd64",
+            Architecture::Arm64 => "arm64",
+        }
+    }
+
+    /// Whether programs of the packages run here without an emulator.
+    pub fn is_native(self) -> bool {
+        matches!((self, std::env::consts::ARCH), (Architecture::Amd64, "x86_64") | (Architecture::Arm64, "aarch64"))
+    }
+}
+
 pub struct Recipe {
     directory: PathBuf,
-    kind: Kind,
+    pub kind: Kind,
+    pub suite: Suite,
+    pub architecture: Architecture,
 }
 
 impl Recipe {
-    pub fn new(kind: Kind) -> Recipe {
-        Recipe { directory: Path::new(env!("CARGO_MANIFEST_DIR")).join("recipe"), kind }
+    pub fn new(kind: Kind, suite: Suite, architecture: Architecture) -> Recipe {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipe");
+        Recipe { directory, kind, suite, architecture }
     }
 
     /// SHA-256 over all files of this system's recipe, their names and executable bits, and the code's version.
     pub fn hash(&self) -> Result<String> {
         let mut sha256 = Sha256::new();
-        sha256.update(format!("{CODE_VERSION} {:?} {}\n", self.kind, std::env::consts::ARCH));
-        let of_other = |path: &str| self.kind == Kind::Small && path.ends_with("-large.txt");
+        let (suite, architecture) = (self.suite.name(), self.architecture.name());
+        sha256.update(format!("{CODE_VERSION} {:?} {suite} {architecture}\n", self.kind));
+        let others_suite = |path: &str| {
+            let mut others = Suite::ALL.iter().filter(|suite| **suite != self.suite);
+            others.any(|suite| path == format!("packages-{}.txt", suite.name()))
+        };
+        let others_architecture = |path: &str| {
+            let mut others = Architecture::ALL.iter().filter(|architecture| **architecture != self.architecture);
+            others.any(|architecture| path == format!("packages-{}.txt", architecture.name()))
+        };
+        let others_size = |path: &str| self.kind == Kind::Small && path.ends_with("-large.txt");
+        let of_other = |path: &str| others_size(path) || others_suite(path) || others_architecture(path);
         let files = Tree::from_directory(&self.directory)?.names;
         for (path, inode) in files.iter().filter(|(path, _)| !of_other(path)) {
             if let Node::File(Content::Bytes(bytes)) = &inode.node {
@@ -48,18 +108,17 @@ impl Recipe {
         Ok(hex(&sha256.finalize()))
     }
 
-    /// Names of all packages, for the architecture this runs on.
+    /// Names of all packages.
     pub fn packages(&self) -> Result<Vec<String>> {
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            _ => "arm64",
-        };
-        let mut lists = vec!["packages.txt".to_owned(), format!("packages-{architecture}.txt")];
+        let mut lists = vec!["packages.txt".to_owned(), format!("packages-{}.txt", self.architecture.name())];
         if self.kind == Kind::Large {
             lists.push("packages-large.txt".to_owned());
         }
-        let lines = lists.iter().map(|list| self.lines(list)).collect::<Result<Vec<_>>>()?;
-        Ok(lines.concat())
+        lists.push(format!("packages-{}.txt", self.suite.name()));
+        let lines = lists.iter().map(|list| self.lines(list)).collect::<Result<Vec<_>>>()?.concat();
+        let (taken_out, mut packages): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| line.starts_with('-'));
+        packages.retain(|package| !taken_out.iter().any(|line| line[1..] == *package));
+        Ok(packages)
     }
 
     /// dpkg.cfg(5) lines.
