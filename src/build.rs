@@ -4,18 +4,20 @@ mod choose;
 mod origin;
 mod upstream;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use choose::bootloader;
 use origin::Upstream;
 pub use origin::{commit_architecture, import};
 
-use crate::bootloader::{Grub, GrubBoot, LoaderFiles, Summary};
+use crate::bootloader::{Addition, Boot, Loader, LoaderFiles, Places};
 use crate::customize;
 use crate::deploy::{self, CommitTree, Imported, Remote, Sysroot, Target};
 use crate::disk::{self, Filesystems, Placement};
 use crate::ext4;
 use crate::image::Contents;
+use crate::layout::{Layout, PartitionType};
 use crate::os::{Architecture, Os, RootFilesystem};
 use crate::output::{self, Staging};
 use crate::plan::{DiskPlan, Identity, Sizes};
@@ -120,14 +122,15 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
     let checkout = CommitTree::checkout(contents, &imported, time)?;
     let files = Files { tree: &checkout.tree, root: checkout.deployment, spool: &contents.spool };
     let os = Os::inspect(&files, origin::architecture(request, &loaded, &files)?)?;
-    let grub = choose::bootloader(request.bootloader, &os)?;
-    choose::root_filesystem(request, &os)?;
     let layout = choose::layout(request, &os)?;
+    let loader = choose::bootloader(request.bootloader, &os, Places::from(&layout))?;
+    choose::root_filesystem(request, &os)?;
     let Upstream { target, remote, warning: upstream_warning } = origin::upstream(request, &loaded, &os, &files)?;
     let stateroot = choose::stateroot(request, &os);
     let seed =
         request.seed.unwrap_or_else(|| choose::seed(request, &loaded, &layout, &target, remote.as_ref(), &stateroot));
-    let choices = Choices { seed, target: &target, remote: remote.as_ref(), stateroot: &stateroot, time };
+    let choices =
+        Choices { seed, layout: &layout, target: &target, remote: remote.as_ref(), stateroot: &stateroot, time };
     let mut sysroot = lay_out(request, &loaded, &os, &imported, checkout, &choices)?;
     let customized = customize::apply(
         &mut sysroot.root,
@@ -137,8 +140,7 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
         &seed,
         time,
     )?;
-    let bios_boot = os.architecture == Architecture::X86_64 && layout.has_bios_boot();
-    let loader = install_bootloader(grub.as_ref(), contents, &os, &mut sysroot, &seed, time, bios_boot)?;
+    let loader = install_bootloader(&loader, contents, &os, &mut sysroot, &seed, time)?;
 
     let kernel_bytes = os.kernel.boot_bytes(&sysroot.root);
     let placement = Placement::new(&contents.objects);
@@ -149,7 +151,8 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
         bios: loader.bios,
         placement,
     };
-    let plan = DiskPlan::new(&layout, os.architecture, &seed, &sizes(request, &filesystems, kernel_bytes)?)?;
+    let sizes = Sizes { kernel_on_esp: loader.kernel_on_esp, ..sizes(request, &filesystems, kernel_bytes)? };
+    let plan = DiskPlan::new(&layout, os.architecture, &seed, &sizes, false)?;
     let mut report = Report::new(&loaded, &os, &sysroot, &imported, &plan, &target, loader.summary, &seed);
     let own = imported.warnings.iter().chain(&sysroot.warnings).cloned();
     report.warnings.extend(own.chain(customized).chain(upstream_warning));
@@ -161,6 +164,7 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
 
 struct Choices<'a> {
     seed: Seed,
+    layout: &'a Layout,
     target: &'a Target,
     remote: Option<&'a Remote>,
     stateroot: &'a str,
@@ -185,7 +189,8 @@ fn lay_out(
         image: loaded.image(),
         root_uuid: identity.root.to_string(),
         boot_uuid: identity.boot.to_string(),
-        esp_id: Some(identity.esp_id()),
+        esp_id: choices.layout.has(PartitionType::Esp).then(|| identity.esp_id()),
+        grows_on: choices.layout.grows().then_some(choices.layout.partition_table),
         kargs: &kargs,
         consoles: request.default_kernel_args.then_some(os.architecture),
         time: choices.time,
@@ -194,32 +199,56 @@ fn lay_out(
 }
 
 fn install_bootloader(
-    grub: Option<&Grub<'_>>,
+    loader: &Loader<'_>,
     contents: &Contents,
     os: &Os,
     sysroot: &mut Sysroot,
     seed: &Seed,
     time: i64,
-    bios_boot: bool,
 ) -> Result<LoaderFiles, BuildError> {
-    let Some(grub) = grub else { return Ok(LoaderFiles { summary: Summary::none(), ..LoaderFiles::default() }) };
-    let boot = GrubBoot {
+    let kernel_files = match loader.needs_kernel_on_esp() {
+        true => sysroot.kernel_files(&contents.spool)?,
+        false => BTreeMap::new(),
+    };
+    let boot = Boot {
         boot_uuid: Identity::from_seed(seed).boot.to_string(),
         kernel: &os.kernel.version,
         stateroot: &sysroot.stateroot,
         boot_checksum: &sysroot.boot_checksum,
+        commit: sysroot.commit.to_string(),
+        title: &sysroot.entry.title,
         arguments: sysroot.entry.arguments.clone(),
-        bios_boot,
+        kernel_files,
     };
-    let files = Files { tree: &sysroot.root, root: sysroot.places.deployment, spool: &contents.spool };
-    let mut loader = grub.files(&files, &boot)?;
-    for (path, bytes) in std::mem::take(&mut loader.boot) {
+    let image = Files { tree: &sysroot.root, root: sysroot.places.deployment, spool: &contents.spool };
+    let mut files = loader.files(&image, &boot)?;
+    for (path, bytes) in std::mem::take(&mut files.boot) {
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", &path));
         // As bootupd leaves them: nobody but root reads the boot menu's configuration.
         let parent = sysroot.boot.ensure_directories(Tree::ROOT, directory, &Stat::root(0o700, time));
         sysroot.boot.add_file(parent, name, Stat::root(0o600, time), bytes);
     }
-    Ok(loader)
+    for addition in std::mem::take(&mut files.additions) {
+        place(sysroot, addition, time);
+    }
+    Ok(files)
+}
+
+fn place(sysroot: &mut Sysroot, addition: Addition, time: i64) {
+    let (below, path) = match &addition {
+        Addition::EtcFile { path, .. } | Addition::EtcLink { path, .. } => (sysroot.places.etc, path.clone()),
+        Addition::SysrootLink { path, .. } => (Tree::ROOT, path.clone()),
+    };
+    let (directory, name) = path.rsplit_once('/').unwrap_or(("", &path));
+    let parent = sysroot.root.ensure_directories(below, directory, &Stat::root(0o755, time));
+    match addition {
+        Addition::EtcFile { permissions, text, .. } => {
+            sysroot.root.add_file(parent, name, Stat::root(permissions, time), text);
+        }
+        Addition::EtcLink { target, .. } | Addition::SysrootLink { target, .. } => {
+            sysroot.root.add_symlink(parent, name, Stat::root(0o777, time), &target);
+        }
+    }
 }
 
 fn sizes(request: &Request, filesystems: &Filesystems, kernel: u64) -> Result<Sizes, BuildError> {
@@ -232,6 +261,7 @@ fn sizes(request: &Request, filesystems: &Filesystems, kernel: u64) -> Result<Si
         root: measure("root", &filesystems.root)?,
         boot: measure("/boot", &filesystems.boot)?,
         kernel,
+        kernel_on_esp: 0,
         root_min: minimum("/"),
         boot_min: minimum("/boot"),
         disk: request.disk_size,

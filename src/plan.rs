@@ -5,7 +5,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::ext4::{self, Geometry, Usage};
-use crate::layout::{Layout, Partition, PartitionType};
+use crate::layout::{Layout, Partition, PartitionTable, PartitionType};
 use crate::os::Architecture;
 use crate::seed::Seed;
 use crate::units::{Bytes, MIB, TIB};
@@ -19,6 +19,11 @@ const FOOTER: u64 = MIB;
 /// What ext4 with blocks of 4 KiB and 32-bit block numbers reaches.
 const MOST: Bytes = Bytes(16 * TIB);
 
+/// What the 32-bit sector numbers of a DOS label reach.
+const MOST_DOS: Bytes = Bytes(2 * TIB);
+
+/// GPT attribute 2 (UEFI 2.10, table 5-8); a DOS label has an active flag instead.
+const LEGACY_BIOS_BOOTABLE: u64 = 1 << 2;
 /// GPT attribute 59 (Discoverable Partitions Specification): grow the filesystem.
 const GROW_FILE_SYSTEM: u64 = 1 << 59;
 
@@ -28,6 +33,8 @@ pub enum PlanError {
     DiskTooSmall { need: Bytes, given: Bytes },
     #[error("a disk with a size of {0} was asked for, and at most {MOST} can be laid out")]
     TooLarge(Bytes),
+    #[error("the disk would have {0}, and a DOS label reaches {MOST_DOS}")]
+    TooLargeForDos(Bytes),
     #[error("the {what} filesystem cannot be laid out: {source}")]
     Ext4 { what: &'static str, source: ext4::Error },
 }
@@ -36,6 +43,7 @@ pub enum PlanError {
 #[derive(Clone, Copy, Debug)]
 pub struct Identity {
     pub disk: Uuid,
+    pub disk_signature: u32,
     pub root: Uuid,
     pub boot: Uuid,
     pub esp: u32,
@@ -45,6 +53,7 @@ impl Identity {
     pub fn from_seed(seed: &Seed) -> Identity {
         Identity {
             disk: seed.uuid("disk"),
+            disk_signature: seed.number("disk"),
             root: seed.uuid("filesystem/root"),
             boot: seed.uuid("filesystem/boot"),
             esp: seed.number("filesystem/esp"),
@@ -64,6 +73,8 @@ pub struct Sizes {
     pub boot: Usage,
     /// Bytes that one set of kernel files takes on /boot.
     pub kernel: u64,
+    /// The same on the ESP, 0 when the loader does not read kernels there.
+    pub kernel_on_esp: u64,
     pub root_min: Bytes,
     pub boot_min: Bytes,
     /// The whole disk, when the user says how large.
@@ -73,8 +84,12 @@ pub struct Sizes {
 #[derive(Clone, Debug, Serialize)]
 pub struct DiskPlan {
     pub layout: String,
+    pub partition_table: PartitionTable,
     pub bytes: u64,
-    pub disk_guid: Uuid,
+    /// Of a GPT.
+    pub disk_guid: Option<Uuid>,
+    /// Of a DOS label; the PARTUUIDs of its partitions begin with it.
+    pub disk_signature: Option<u32>,
     pub partitions: Vec<PlannedPartition>,
 }
 
@@ -83,9 +98,11 @@ pub struct PlannedPartition {
     pub number: u32,
     pub first_lba: u64,
     pub sectors: u64,
+    /// On a DOS label [`PlannedPartition::dos_type`] stands for it.
     pub type_guid: Uuid,
     pub part_guid: Uuid,
     pub label: String,
+    /// As GPT has them.
     pub attributes: u64,
     pub content: Content,
 }
@@ -97,6 +114,19 @@ impl PlannedPartition {
 
     pub fn bytes(&self) -> u64 {
         self.sectors * SECTOR
+    }
+
+    /// The type in a DOS label.
+    pub fn dos_type(&self) -> u8 {
+        match self.content {
+            Content::Esp { .. } => 0xef,
+            Content::BiosBoot | Content::Boot(_) | Content::Root(_) => 0x83,
+        }
+    }
+
+    /// Whether code in the first sector looks for its loader here.
+    pub fn is_legacy_bootable(&self) -> bool {
+        self.attributes & LEGACY_BIOS_BOOTABLE != 0
     }
 }
 
@@ -129,13 +159,20 @@ pub struct Filesystem {
 }
 
 impl DiskPlan {
-    /// Decides every size and place.
-    pub fn new(layout: &Layout, architecture: Architecture, seed: &Seed, sizes: &Sizes) -> Result<DiskPlan, PlanError> {
+    /// Decides every size and place. With `legacy_boot` the code in the first sector looks for a loader on /boot.
+    pub fn new(
+        layout: &Layout,
+        architecture: Architecture,
+        seed: &Seed,
+        sizes: &Sizes,
+        legacy_boot: bool,
+    ) -> Result<DiskPlan, PlanError> {
         let asked = [sizes.root_min, sizes.boot_min, sizes.disk.unwrap_or_default()];
         if let Some(too_large) = asked.into_iter().find(|&size| size > MOST) {
             return Err(PlanError::TooLarge(too_large));
         }
         let identity = Identity::from_seed(seed);
+        let dos = layout.partition_table == PartitionTable::Dos;
         let mut at = ALIGNMENT;
         let mut partitions = Vec::new();
         for (number, partition) in (1..).zip(&layout.partitions) {
@@ -147,12 +184,23 @@ impl DiskPlan {
                 type_guid: type_guid(partition.kind, architecture),
                 part_guid: seed.uuid(&format!("partition/{number}")),
                 label: partition.label.clone(),
-                attributes: if partition.grow_file_system { GROW_FILE_SYSTEM } else { 0 },
+                attributes: attributes(partition, dos || legacy_boot),
                 content,
             });
             at += bytes;
         }
-        Ok(DiskPlan { layout: layout.name.clone(), bytes: at + FOOTER, disk_guid: identity.disk, partitions })
+        let bytes = at + FOOTER;
+        if dos && Bytes(bytes) > MOST_DOS {
+            return Err(PlanError::TooLargeForDos(Bytes(bytes)));
+        }
+        Ok(DiskPlan {
+            layout: layout.name.clone(),
+            partition_table: layout.partition_table,
+            bytes,
+            disk_guid: (!dos).then_some(identity.disk),
+            disk_signature: dos.then_some(identity.disk_signature),
+            partitions,
+        })
     }
 
     /// The first partition whose content is `wanted`.
@@ -177,13 +225,20 @@ impl DiskPlan {
     }
 }
 
+/// Old BIOSes start a disk with a DOS label only when one of its partitions is active, whatever loader there is.
+fn attributes(partition: &Partition, legacy_boot: bool) -> u64 {
+    let legacy = legacy_boot && partition.kind == PartitionType::Xbootldr;
+    let grow = if partition.grow_file_system { GROW_FILE_SYSTEM } else { 0 };
+    if legacy { grow | LEGACY_BIOS_BOOTABLE } else { grow }
+}
+
 /// Size and content of a partition that begins at `at`.
 fn decide(partition: &Partition, identity: &Identity, sizes: &Sizes, at: u64) -> Result<(u64, Content), PlanError> {
     let least = partition.size_min_bytes.round_up(ALIGNMENT).0;
     let label = partition.label.clone();
     Ok(match partition.kind {
         PartitionType::BiosBoot => (least.max(ALIGNMENT), Content::BiosBoot),
-        PartitionType::Esp => (least, Content::Esp { volume_id: identity.esp, label }),
+        PartitionType::Esp => (least.max(esp_bytes(sizes)), Content::Esp { volume_id: identity.esp, label }),
         PartitionType::Xbootldr => {
             let geometry = boot_geometry(sizes, least).map_err(|source| PlanError::Ext4 { what: "/boot", source })?;
             let filesystem = Filesystem::new(identity.boot, label, geometry, &sizes.boot);
@@ -200,6 +255,14 @@ impl Filesystem {
     fn new(uuid: Uuid, label: String, geometry: Geometry, usage: &Usage) -> Filesystem {
         let free = geometry.size_bytes().saturating_sub(geometry.blocks_needed(usage) * ext4::BLOCK_SIZE);
         Filesystem { uuid, label, used: usage.blocks() * ext4::BLOCK_SIZE, inodes: usage.inodes, free, geometry }
+    }
+}
+
+/// Three sets of kernel files, as on /boot, beside the loader and the file allocation tables.
+fn esp_bytes(sizes: &Sizes) -> u64 {
+    match sizes.kernel_on_esp {
+        0 => 0,
+        kernel => (kernel * 3 + 32 * MIB).next_multiple_of(ALIGNMENT),
     }
 }
 

@@ -156,7 +156,7 @@ impl Report {
                 name: os.release.pretty_name.clone(),
                 kernel: os.kernel.version.clone(),
                 update_client: os.update_client,
-                grows_at_first_boot: os.has_growers,
+                grows_at_first_boot: sysroot.grows,
                 composefs: os.wants_composefs(),
             },
             deployment: DeploymentFacts {

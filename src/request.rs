@@ -20,6 +20,8 @@ pub enum BootloaderChoice {
     #[default]
     Auto,
     Grub,
+    /// Kernels are copied to the ESP by a unit in the system
+    SystemdBoot,
     /// Something else brings a boot loader
     None,
 }

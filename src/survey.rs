@@ -6,9 +6,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::bootloader::Places;
 use crate::build::{BuildError, bootloader, commit_architecture, import};
-use crate::deploy::CommitTree;
+use crate::deploy::{CommitTree, Grower};
 use crate::image_ref::{Location, OstreeRef};
+use crate::layout::{Layout, PartitionTable};
 use crate::os::{self, EfiRole, Os};
 use crate::progress::Progress;
 use crate::report::CommitFacts;
@@ -105,9 +107,10 @@ fn system(pulled: PulledCommit) -> Result<(SystemSurvey, Option<String>), BuildE
     let files = Files { tree: &checkout.tree, root: checkout.deployment, spool: &contents.spool };
     let architecture = commit_architecture(None, &commit, &files)?;
     let os = Os::inspect(&files, architecture)?;
-    let (bootloader, obstacle) = match bootloader(BootloaderChoice::Auto, &os) {
-        Ok(Some(grub)) => (Some(grub.reason()), None),
-        Ok(None) => (Some("none: the image's install configuration asks for none".to_owned()), None),
+    let places = Layout::default_for(architecture).map(|layout| Places::from(&layout)).map_err(BuildError::from);
+    let loader = places.and_then(|places| bootloader(BootloaderChoice::Auto, &os, places));
+    let (bootloader, obstacle) = match loader {
+        Ok(loader) => (Some(loader.reason()), None),
         Err(error) => (None, Some(error.to_string())),
     };
     let system = SystemSurvey {
@@ -115,7 +118,7 @@ fn system(pulled: PulledCommit) -> Result<(SystemSurvey, Option<String>), BuildE
         kernel: os.kernel.version.clone(),
         architecture: architecture.to_string(),
         update_client: os.update_client,
-        grows_at_first_boot: os.has_growers,
+        grows_at_first_boot: Grower::choose(&os.grow_tools, PartitionTable::Gpt).is_ok(),
         composefs: os.wants_composefs(),
         stateroot: os.install.stateroot.clone().unwrap_or_else(|| "default".to_owned()),
         bootloader_files: os.efi_binaries.iter().map(boot_file).collect(),

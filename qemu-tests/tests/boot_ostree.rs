@@ -2,9 +2,6 @@
 
 #[path = "../../tests/oracle/mod.rs"]
 mod oracle;
-#[path = "../../tests/support/server.rs"]
-#[allow(dead_code)] // Faults are for other tests.
-mod server;
 mod support;
 
 use std::fs;
@@ -18,9 +15,9 @@ use bootwright::source::ostree::Policy;
 use bootwright::trust::Keys;
 use qemu_tests::test_os;
 
-use server::Server;
 use support::disk::{BuiltDisk, build_from};
 use support::guest::Guest;
+use support::server::Server;
 use support::system;
 
 const BRANCH: &str = "debian/x86_64/main";

@@ -1,11 +1,9 @@
-//! GRUB for BIOS out of the image's modules (`usr/lib/grub/i386-pc`), for the BIOS boot partition.
+//! GRUB for BIOS out of the image's modules, for a BIOS boot partition or the gap behind a DOS label.
 
 use super::BootloaderError;
 use crate::grub_pc::{self, Parts};
 use crate::tree::Files;
 
-/// Distributions put the platform's files here; Debian, Fedora, openSUSE and Arch agree but for `usr/lib` and `usr/share`.
-const PLACES: [&str; 2] = ["usr/lib/grub/i386-pc", "usr/share/grub2/i386-pc"];
 /// A file of GRUB has less.
 const LIMIT: u64 = 4 << 20;
 
@@ -46,23 +44,24 @@ pub struct BiosCode {
     pub core: Vec<u8>,
 }
 
-/// Makes core.img, or says why there is none: the image has no GRUB for BIOS, or not the modules that the menu needs.
-pub fn code(
-    files: &Files<'_>,
-    boot_uuid: &str,
-    needs_blscfg: bool,
-) -> Result<Result<BiosCode, String>, BootloaderError> {
-    for place in PLACES {
-        if files.find(&format!("{place}/kernel.img"))?.is_some() {
-            return at(files, place, boot_uuid, needs_blscfg);
-        }
-    }
-    Ok(Err("the image has no GRUB for BIOS (grub-pc-bin, grub2-pc-modules)".to_owned()))
+/// The image's GRUB for BIOS.
+pub struct GrubBios<'a> {
+    /// The directory of its files in the image.
+    place: &'a str,
 }
 
-fn at(
+impl<'a> GrubBios<'a> {
+    /// `place` is where the image has it; says so when it has none.
+    pub fn choose(place: Option<&'a str>) -> Result<GrubBios<'a>, String> {
+        let place = place.ok_or("the image has no GRUB for BIOS (grub-pc-bin, grub2-pc-modules)")?;
+        Ok(GrubBios { place })
+    }
+}
+
+/// Makes core.img, or says which of the modules that the menu needs is missing.
+pub fn code(
+    GrubBios { place }: &GrubBios<'_>,
     files: &Files<'_>,
-    place: &str,
     boot_uuid: &str,
     needs_blscfg: bool,
 ) -> Result<Result<BiosCode, String>, BootloaderError> {

@@ -1,7 +1,7 @@
 //! What the user leaves open: the image and its system decide.
 
 use super::BuildError;
-use crate::bootloader::Grub;
+use crate::bootloader::{Grub, Loader, Places, SystemdBoot};
 use crate::deploy::{Remote, Target};
 use crate::layout::Layout;
 use crate::os::{Os, RootFilesystem};
@@ -9,15 +9,27 @@ use crate::request::{BootloaderChoice, Request};
 use crate::seed::Seed;
 use crate::source::Loaded;
 
-/// GRUB, unless the user wants none or the image asks for something else; the user's word wins over the image's.
-pub fn bootloader(choice: BootloaderChoice, os: &Os) -> Result<Option<Grub<'_>>, BuildError> {
-    match (choice, os.install.bootloader.as_deref()) {
-        (BootloaderChoice::None, _) | (BootloaderChoice::Auto, Some("none")) => Ok(None),
-        (BootloaderChoice::Grub, _) | (BootloaderChoice::Auto, None | Some("grub" | "grub-cc")) => {
-            Ok(Some(Grub::choose(&os.efi_binaries, os.architecture)?))
+/// The loader that the user wants, else the one that the image asks for, else one by what the image contains: GRUB, which
+/// needs nothing of the installed system, before systemd-boot.
+pub fn bootloader<'a>(choice: BootloaderChoice, os: &'a Os, places: Places) -> Result<Loader<'a>, BuildError> {
+    let asked = match (choice, os.install.bootloader.as_deref()) {
+        (BootloaderChoice::Auto, Some("none")) => {
+            return Ok(Loader::None { reason: "the image's install configuration asks for none" });
         }
-        (BootloaderChoice::Auto, Some(other)) => Err(BuildError::ImageBootloader(other.to_owned())),
-    }
+        (BootloaderChoice::Auto, Some("grub" | "grub-cc")) => BootloaderChoice::Grub,
+        (BootloaderChoice::Auto, Some("systemd")) => BootloaderChoice::SystemdBoot,
+        (BootloaderChoice::Auto, Some(other)) => return Err(BuildError::ImageBootloader(other.to_owned())),
+        (choice, _) => choice,
+    };
+    Ok(match asked {
+        BootloaderChoice::None => Loader::None { reason: "no boot loader was asked for" },
+        BootloaderChoice::Grub => Loader::Grub(Grub::choose(os, places)?),
+        BootloaderChoice::SystemdBoot => Loader::SystemdBoot(SystemdBoot::choose(os, places)?),
+        BootloaderChoice::Auto => match Grub::choose(os, places) {
+            Ok(grub) => Loader::Grub(grub),
+            Err(error) => Loader::SystemdBoot(SystemdBoot::choose(os, places).map_err(|_| error)?),
+        },
+    })
 }
 
 pub fn root_filesystem(request: &Request, os: &Os) -> Result<(), BuildError> {

@@ -82,6 +82,12 @@ fn build_hint(error: &BuildError) -> Option<String> {
         BuildError::Bootloader(BootloaderError::NoGrub { .. }) => {
             "install shim and GRUB for UEFI in the image (Debian: shim-signed grub-efi-amd64-signed; Fedora: shim grub2-efi)".to_owned()
         }
+        BuildError::Bootloader(BootloaderError::NoSystemdBoot { .. }) => {
+            "install systemd-boot in the image (Debian: systemd-boot-efi, systemd-boot-efi-amd64-signed)".to_owned()
+        }
+        BuildError::Bootloader(BootloaderError::NoEsp | BootloaderError::NoPlace { .. }) => {
+            "`bootwright layouts` lists the layouts and what they have; --layout chooses one".to_owned()
+        }
         _ => return None,
     };
     Some(text)

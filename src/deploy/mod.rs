@@ -22,6 +22,7 @@ mod target_image;
 pub use aleph::version as image_version;
 pub use boot_entry::BootEntry;
 pub use checkout::CommitTree;
+pub use growth::Grower;
 pub use import::{Imported, created, import, refuse_unsupported};
 pub use kernel_arguments::{KernelArguments, RootMount, check_argument};
 pub use remote::{Remote, RemoteKeys, ShippedRemote, shipped as shipped_remotes};

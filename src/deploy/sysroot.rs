@@ -1,7 +1,10 @@
 //! The whole sysroot: every piece of this room, put in its place.
 
+use std::collections::BTreeMap;
+
 use super::boot_entry::BOOT_VERSION;
 use super::fstab::Mount;
+use super::growth::Grower;
 use super::repository::Repository;
 use super::stateroot::{self, Places};
 use super::{
@@ -9,9 +12,14 @@ use super::{
     composefs_image, fstab, growth,
 };
 use crate::image::{Contents, Image};
+use crate::layout::PartitionTable;
 use crate::os::{Architecture, CONFIG_LIMIT, Os};
 use crate::ostree::{Checksum, repo};
+use crate::spool::Spool;
 use crate::tree::{Files, InodeId, Seconds, Stat, Tree};
+
+/// The largest kernel or initramfs that is held in memory.
+const KERNEL_LIMIT: u64 = 1 << 30;
 
 /// What the disk and the user decide about a sysroot.
 pub struct Options<'a> {
@@ -26,6 +34,8 @@ pub struct Options<'a> {
     pub boot_uuid: String,
     /// The ESP's volume id as `blkid` prints it.
     pub esp_id: Option<String>,
+    /// Where the root partition grows to a larger disk: on which kind of table.
+    pub grows_on: Option<PartitionTable>,
     /// Kernel arguments of the user.
     pub kargs: &'a [String],
     /// The architecture whose consoles become default arguments; none when the user wants none.
@@ -42,7 +52,26 @@ pub struct Sysroot {
     pub entry: BootEntry,
     pub stateroot: String,
     pub boot_checksum: String,
+    /// Whether the root filesystem grows to a larger disk.
+    pub grows: bool,
     pub warnings: Vec<String>,
+}
+
+impl Sysroot {
+    /// Kernel, initramfs and device tree of /boot, by their path there.
+    pub fn kernel_files(&self, spool: &Spool) -> Result<BTreeMap<String, Vec<u8>>, DeployError> {
+        let directory = format!("ostree/{}-{}", self.stateroot, self.boot_checksum);
+        let files = Files { tree: &self.boot, root: Tree::ROOT, spool };
+        let mut kernel_files = BTreeMap::new();
+        for name in files.list(&directory)?.into_iter().filter(|name| !name.starts_with('.')) {
+            let path = format!("{directory}/{name}");
+            // A directory of device trees is not for systemd-boot, which has no key for it.
+            if files.is_file(&path)? {
+                kernel_files.extend(files.read(&path, KERNEL_LIMIT)?.map(|bytes| (path, bytes)));
+            }
+        }
+        Ok(kernel_files)
+    }
 }
 
 /// Lays out the deployment of a commit.
@@ -83,7 +112,7 @@ pub fn sysroot(
     }
     let entry = boot_entry(os, imported.version.as_deref(), options, &names)?;
     let boot = boot_files::boot_tree(&root, &os.kernel, &names.boot_directory, &entry, time);
-    let warnings = warnings(os);
+    let warnings = warnings(os, options);
     Ok(Sysroot {
         root,
         boot,
@@ -92,6 +121,7 @@ pub fn sysroot(
         entry,
         stateroot: options.stateroot.to_owned(),
         boot_checksum,
+        grows: matches!(grower(os, options), Some(Ok(_))),
         warnings,
     })
 }
@@ -179,10 +209,15 @@ fn place_etc(
     let given = Files { tree: root, root: etc, spool: &contents.spool }.read_text("fstab", CONFIG_LIMIT)?;
     let text = fstab::fstab(&given.unwrap_or_default(), &mounts(os, options));
     root.add_file(etc, "fstab", Stat::root(0o644, options.time), text);
-    if os.has_growers {
-        growth::place(root, etc, !os.has_root_definition, options.time);
+    if let Some(Ok(grower)) = grower(os, options) {
+        growth::place(root, etc, grower, os, options.time);
     }
     Ok(())
+}
+
+/// Nothing when the root is not to grow.
+fn grower(os: &Os, options: &Options<'_>) -> Option<Result<Grower, String>> {
+    options.grows_on.map(|table| Grower::choose(&os.grow_tools, table))
 }
 
 fn mounts(os: &Os, options: &Options<'_>) -> Vec<Mount> {
@@ -231,12 +266,12 @@ fn title(pretty_name: &str, version: Option<&str>) -> String {
     }
 }
 
-fn warnings(os: &Os) -> Vec<String> {
+fn warnings(os: &Os, options: &Options<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
-    if !os.has_growers {
-        warnings.push(
-            "the image lacks systemd-repart or systemd-growfs: the root filesystem will not grow to a larger disk by itself".to_owned(),
-        );
+    if let Some(Err(lacks)) = grower(os, options) {
+        warnings.push(format!(
+            "the image has neither {lacks}: the root filesystem will not grow to a larger disk by itself"
+        ));
     }
     if os.update_client.is_none() {
         warnings.push(

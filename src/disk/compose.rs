@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::partition_table::partition_table;
+use super::dos_label::dos_label;
+use super::partition_table::guid_partition_table;
 use super::{Disk, DiskError, Extent, From, Placement, filesystem_options};
 use crate::bootloader::BiosCode;
+use crate::layout::PartitionTable;
 use crate::plan::{Content, DiskPlan, PlannedPartition, SECTOR};
 use crate::seed::Seed;
 use crate::tree::Seconds;
@@ -27,7 +29,12 @@ pub fn compose(plan: &DiskPlan, filesystems: &Filesystems, seed: &Seed, time: Se
     let mut code = None;
     for partition in &plan.partitions {
         match &partition.content {
-            Content::BiosBoot => extents.extend(bios(partition, filesystems.bios.as_ref(), &mut code)?),
+            Content::BiosBoot => {
+                let area = Area { first_lba: partition.first_lba, sectors: partition.sectors };
+                if let Some(files) = &filesystems.bios {
+                    extents.push(bios(area, files, &mut code)?);
+                }
+            }
             Content::Esp { volume_id, label } => {
                 extents.extend(esp(partition, *volume_id, label, &filesystems.esp, time)?)
             }
@@ -43,7 +50,14 @@ pub fn compose(plan: &DiskPlan, filesystems: &Filesystems, seed: &Seed, time: Se
             }
         }
     }
-    extents.extend(partition_table(plan, code)?);
+    if let (PartitionTable::Dos, Some(files)) = (plan.partition_table, &filesystems.bios) {
+        let gap = Area { first_lba: 1, sectors: plan.partitions[0].first_lba - 1 };
+        extents.push(bios(gap, files, &mut code)?);
+    }
+    extents.extend(match plan.partition_table {
+        PartitionTable::Gpt => guid_partition_table(plan, code)?,
+        PartitionTable::Dos => dos_label(plan, code)?,
+    });
     extents.sort_by_key(|extent| extent.at);
     Ok(Disk { bytes: plan.bytes, extents })
 }
@@ -67,17 +81,18 @@ fn at_partition(partition: &PlannedPartition, extent: ext4::Extent, placement: &
     }
 }
 
-/// The loader's place in its partition; what starts it goes to the first sector.
-fn bios(
-    partition: &PlannedPartition,
-    files: Option<&BiosCode>,
-    code: &mut Option<[u8; grub_pc::CODE]>,
-) -> Result<Option<Extent>, DiskError> {
-    let Some(BiosCode { boot, core }) = files else { return Ok(None) };
-    let embedded = grub_pc::embed(boot, core, partition.first_lba, partition.sectors)?;
+/// Sectors that GRUB for BIOS may fill.
+struct Area {
+    first_lba: u64,
+    sectors: u64,
+}
+
+/// The loader in its place; what starts it goes to the first sector.
+fn bios(area: Area, files: &BiosCode, code: &mut Option<[u8; grub_pc::CODE]>) -> Result<Extent, DiskError> {
+    let embedded = grub_pc::embed(&files.boot, &files.core, area.first_lba, area.sectors)?;
     *code = Some(embedded.code);
     let len = embedded.core.len() as u64; // usize is at most 64 bits
-    Ok(Some(Extent { at: partition.at(), len, from: From::Bytes(embedded.core.into()) }))
+    Ok(Extent { at: area.first_lba * SECTOR, len, from: From::Bytes(embedded.core.into()) })
 }
 
 fn esp(

@@ -4,6 +4,7 @@
 //! trees and the filesystem leaves.
 
 mod compose;
+mod dos_label;
 mod ext4_tree;
 mod partition_table;
 mod placement;

@@ -16,7 +16,7 @@ use crate::plan::{DiskPlan, SECTOR};
 const TABLE: u64 = 34 * SECTOR;
 
 /// The table's bytes: the first 34 sectors, with `code` at their beginning, and the last 33.
-pub fn partition_table(plan: &DiskPlan, code: Option<[u8; CODE]>) -> Result<Vec<Extent>, DiskError> {
+pub fn guid_partition_table(plan: &DiskPlan, code: Option<[u8; CODE]>) -> Result<Vec<Extent>, DiskError> {
     let failed = |error: &dyn std::fmt::Display| DiskError::PartitionTable(error.to_string());
     let mut ends = DiskEnds::new(plan.bytes);
     let last_lba = u32::try_from(plan.bytes / SECTOR - 1).unwrap_or(u32::MAX);
@@ -24,7 +24,7 @@ pub fn partition_table(plan: &DiskPlan, code: Option<[u8; CODE]>) -> Result<Vec<
     let mut disk = gpt::GptConfig::new()
         .writable(true)
         .logical_block_size(LogicalBlockSize::Lb512)
-        .create_from_device(&mut ends, Some(plan.disk_guid))
+        .create_from_device(&mut ends, plan.disk_guid)
         .map_err(|error| failed(&error))?;
     let partitions: BTreeMap<u32, Partition> = plan
         .partitions

@@ -28,7 +28,7 @@ pub enum Error {
     #[error("core.img has {bytes} bytes, and GRUB's loader takes {limit}")]
     TooLarge { bytes: usize, limit: usize },
 
-    #[error("core.img needs {need} sectors, and the BIOS boot partition has {room}")]
+    #[error("core.img needs {need} sectors, and its place on the disk has {room}")]
     NoRoom { need: usize, room: u64 },
 
     #[error("core.img cannot be compressed: {0}")]

@@ -2,13 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::os::Architecture;
 use crate::units::{Bytes, MIB, TIB};
 
 /// The layouts that come with the program: name and text.
-const BUILT_IN: [(&str, &str); 1] = [("x86_64", include_str!("../../partition-layouts/x86_64.toml"))];
+const BUILT_IN: [(&str, &str); 5] = [
+    ("x86_64", include_str!("../../partition-layouts/x86_64.toml")),
+    ("aarch64", include_str!("../../partition-layouts/aarch64.toml")),
+    ("riscv64", include_str!("../../partition-layouts/riscv64.toml")),
+    ("bios", include_str!("../../partition-layouts/bios.toml")),
+    ("bios-dos", include_str!("../../partition-layouts/bios-dos.toml")),
+];
 
 const LEAST_ESP: Bytes = Bytes(34 * MIB);
 /// What ext4 with blocks of 4 KiB and 32-bit block numbers reaches.
@@ -18,12 +24,31 @@ const MOST: Bytes = Bytes(16 * TIB);
 pub enum LayoutError {
     #[error("there is no layout `{name}`; built in are: {known}")]
     Unknown { name: String, known: String },
-    #[error("there is no layout for {0} yet")]
+    #[error("a disk for {0} could not boot: {why}", why = obstacle(*.0))]
     NoneForArchitecture(Architecture),
     #[error("the layout {} could not be read: {source}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
     #[error("the layout `{name}` is not right: {message}")]
     Parse { name: String, message: String },
+}
+
+/// Why the architecture has no default layout.
+fn obstacle(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::Ppc64le => "Open Firmware starts GRUB from a PReP partition, and that GRUB is not built here",
+        Architecture::S390x => "its loader is zipl, whose map of disk blocks has to be made anew by the machine itself",
+        _ => "no layout for it is built in",
+    }
+}
+
+/// How the disk says where its partitions are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PartitionTable {
+    #[default]
+    Gpt,
+    /// The four primary entries of a master boot record.
+    Dos,
 }
 
 /// What a partition is for. The words are those of `repart.d(5)`.
@@ -64,6 +89,8 @@ pub struct Layout {
     pub name: String,
     pub description: String,
     pub architecture: Option<String>,
+    #[serde(default)]
+    pub partition_table: PartitionTable,
     #[serde(rename = "Partition")]
     pub partitions: Vec<Partition>,
 }
@@ -104,9 +131,18 @@ impl Layout {
         BUILT_IN.iter().map(|(name, text)| Layout::parse(name, text).expect("a built-in layout is right")).collect()
     }
 
-    /// Whether there is a place for a boot loader that a BIOS starts.
+    pub fn has(&self, kind: PartitionType) -> bool {
+        self.partitions.iter().any(|partition| partition.kind == kind)
+    }
+
+    /// Whether GRUB for BIOS has a place: a partition of its own, or the gap between a DOS label and the first partition.
     pub fn has_bios_boot(&self) -> bool {
-        self.partitions.iter().any(|partition| partition.kind == PartitionType::BiosBoot)
+        self.has(PartitionType::BiosBoot) || self.partition_table == PartitionTable::Dos
+    }
+
+    /// Whether the root partition grows to a larger disk.
+    pub fn grows(&self) -> bool {
+        self.partitions.iter().any(|partition| partition.grow_file_system)
     }
 
     fn is_for(&self, architecture: Architecture) -> bool {
@@ -114,43 +150,61 @@ impl Layout {
     }
 
     fn check(&self) -> Result<(), String> {
-        for (kind, mount_point, format) in [
-            (PartitionType::Esp, "/boot/efi", Some(Format::Vfat)),
-            (PartitionType::Xbootldr, "/boot", Some(Format::Ext4)),
-            (PartitionType::Root, "/", None),
+        for (kind, needed, mount_point, format) in [
+            (PartitionType::Esp, false, "/boot/efi", Some(Format::Vfat)),
+            (PartitionType::Xbootldr, true, "/boot", Some(Format::Ext4)),
+            (PartitionType::Root, true, "/", None),
         ] {
-            let mut of_kind = self.partitions.iter().filter(|partition| partition.kind == kind);
-            let (Some(partition), None) = (of_kind.next(), of_kind.next()) else {
-                return Err(format!("it needs exactly one partition of type {kind:?}"));
+            let of_kind: Vec<_> = self.partitions.iter().filter(|partition| partition.kind == kind).collect();
+            if of_kind.len() > 1 || needed && of_kind.is_empty() {
+                let count = if needed { "exactly" } else { "at most" };
+                return Err(format!("it needs {count} one partition of type {kind:?}"));
+            }
+            let right = |partition: &&Partition| {
+                partition.mount_point.as_deref() == Some(mount_point) && partition.format == format
             };
-            if partition.mount_point.as_deref() != Some(mount_point) || partition.format != format {
+            if !of_kind.iter().all(right) {
                 let with = format
                     .map_or_else(|| "no Format (--rootfs says it)".to_owned(), |format| format!("Format {format:?}"));
                 return Err(format!("the partition of type {kind:?} needs MountPoint \"{mount_point}\" and {with}"));
             }
         }
-        for partition in &self.partitions {
-            check_sizes(partition)?;
-        }
-        if let Some(long) = self.partitions.iter().find(|partition| partition.label.encode_utf16().count() > 36) {
-            return Err(format!("the label `{}` has more than the 36 characters that GPT keeps", long.label));
-        }
-        let short = |partition: &&Partition| match partition.kind {
-            PartitionType::BiosBoot => false,
-            PartitionType::Esp => partition.label.len() > 11,
-            PartitionType::Xbootldr | PartitionType::Root => partition.label.len() > 16,
-        };
-        if let Some(long) = self.partitions.iter().find(short) {
-            return Err(format!(
-                "the label `{}` is too long for its filesystem: 11 characters in vfat, 16 in ext4",
-                long.label
-            ));
+        self.partitions.iter().try_for_each(check_sizes)?;
+        self.partitions.iter().try_for_each(|partition| check_label(partition, self.partition_table))?;
+        if self.partition_table == PartitionTable::Dos {
+            self.check_dos()?;
         }
         match self.partitions.last() {
             Some(last) if last.kind == PartitionType::Root => Ok(()),
             _ => Err("the root partition has to come last, so that it can grow".to_owned()),
         }
     }
+
+    fn check_dos(&self) -> Result<(), String> {
+        if self.has(PartitionType::BiosBoot) {
+            return Err("a DOS label has no BIOS boot partition: GRUB lies in front of the first partition".to_owned());
+        }
+        match self.partitions.len() {
+            0..=4 => Ok(()),
+            many => Err(format!("it has {many} partitions, and a DOS label has entries for 4")),
+        }
+    }
+}
+
+/// GPT keeps 36 UTF-16 units, a DOS label nothing; the filesystem keeps its own copy.
+fn check_label(Partition { kind, label, .. }: &Partition, table: PartitionTable) -> Result<(), String> {
+    if table == PartitionTable::Gpt && label.encode_utf16().count() > 36 {
+        return Err(format!("the label `{label}` has more than the 36 characters that GPT keeps"));
+    }
+    let most = match kind {
+        PartitionType::BiosBoot => return Ok(()),
+        PartitionType::Esp => 11,
+        PartitionType::Xbootldr | PartitionType::Root => 16,
+    };
+    if label.len() > most {
+        return Err(format!("the label `{label}` is too long for its filesystem: 11 characters in vfat, 16 in ext4"));
+    }
+    Ok(())
 }
 
 /// Sizes that can be laid out, and no key that would do nothing.
@@ -178,17 +232,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_built_in_layout_is_right_and_x86_64_has_its_default() {
+    fn every_built_in_layout_is_right_and_firmware_with_uefi_has_its_default() {
         assert_eq!(Layout::built_in().len(), BUILT_IN.len());
-        assert_eq!(Layout::default_for(Architecture::X86_64).unwrap().partitions.len(), 4);
-        assert!(Layout::default_for(Architecture::S390x).is_err());
+        for (architecture, partitions) in
+            [(Architecture::X86_64, 4), (Architecture::Aarch64, 3), (Architecture::Riscv64, 3)]
+        {
+            assert_eq!(Layout::default_for(architecture).unwrap().partitions.len(), partitions);
+        }
+    }
+
+    #[test]
+    fn an_architecture_whose_machines_could_not_boot_is_refused_with_the_reason() {
+        for (architecture, reason) in [(Architecture::S390x, "zipl"), (Architecture::Ppc64le, "PReP")] {
+            let error = Layout::default_for(architecture).unwrap_err().to_string();
+            assert!(error.contains(&architecture.to_string()) && error.contains(reason), "{error}");
+        }
     }
 
     #[test]
     fn layouts_that_could_not_work_are_refused_with_the_reason() {
         let text = BUILT_IN[0].1;
         for (from, to, reason) in [
-            ("Type = \"xbootldr\"", "Type = \"esp\"", "exactly one"),
+            ("Type = \"xbootldr\"", "Type = \"esp\"", "at most one"),
+            ("Type = \"xbootldr\"", "Type = \"bios-boot\"", "exactly one"),
+            ("Architecture", "PartitionTable = \"dos\"\nArchitecture", "no BIOS boot"),
             ("Format = \"ext4\"", "", "Xbootldr"),
             ("512M", "1M", "FAT32"),
             ("\"1G\"", "\"99999T\"", "16 TiB"),

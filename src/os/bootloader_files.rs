@@ -66,6 +66,16 @@ pub fn reads(path: &str) -> bool {
     ROOTS.into_iter().any(below) && path.rsplit('/').next().is_some_and(is_efi_name)
 }
 
+/// Where GRUB's files for BIOS are: Debian, Fedora, openSUSE and Arch agree but for `usr/lib` and `usr/share`.
+pub fn grub_pc(files: &Files<'_>) -> Result<Option<String>, ReadError> {
+    for place in ["usr/lib/grub/i386-pc", "usr/share/grub2/i386-pc"] {
+        if files.find(&format!("{place}/kernel.img"))?.is_some() {
+            return Ok(Some(place.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
 /// Every EFI program of this architecture below the known places, in order of preference.
 pub fn find(files: &Files<'_>, architecture: Architecture) -> Result<Vec<EfiBinary>, ReadError> {
     let mut binaries = Vec::new();

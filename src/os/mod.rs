@@ -68,13 +68,40 @@ pub struct Os {
     pub composefs: Composefs,
     /// Whether the system's libostree writes `.ostree.cfs` itself, so that the first deployment has to have one too.
     pub libostree_writes_composefs: bool,
-    /// Whether systemd-repart and systemd-growfs are there, to grow the root partition and its filesystem at boot.
-    pub has_growers: bool,
+    pub grow_tools: GrowTools,
     /// Whether the image itself says what systemd-repart does with the root partition.
     pub has_root_definition: bool,
     /// A program that can fetch the next version: bootc with skopeo and podman, rpm-ostree, or ostree.
     pub update_client: Option<&'static str>,
     pub efi_binaries: Vec<EfiBinary>,
+    /// The directory of GRUB's files for BIOS.
+    pub grub_pc: Option<String>,
+}
+
+/// Programs that grow a partition or a filesystem.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GrowTools {
+    pub repart: bool,
+    pub growfs: bool,
+    pub sfdisk: bool,
+    pub partx: bool,
+    pub resize2fs: bool,
+}
+
+impl GrowTools {
+    fn find(files: &Files<'_>) -> Result<GrowTools, ReadError> {
+        let program = |name: &str| {
+            let places = ["usr/bin", "usr/sbin"].map(|directory| files.is_file(&format!("{directory}/{name}")));
+            places.into_iter().try_fold(false, |found, here| Ok::<_, ReadError>(found || here?))
+        };
+        Ok(GrowTools {
+            repart: program("systemd-repart")?,
+            growfs: files.is_file("usr/lib/systemd/systemd-growfs")?,
+            sfdisk: program("sfdisk")?,
+            partx: program("partx")?,
+            resize2fs: program("resize2fs")?,
+        })
+    }
 }
 
 impl Os {
@@ -90,10 +117,11 @@ impl Os {
             install: InstallConfig::read(files, architecture)?,
             kargs: kargs_d::read(files, architecture)?,
             libostree_writes_composefs: libostree::links_libcomposefs(files)?,
-            has_growers: files.is_file("usr/bin/systemd-repart")? && files.is_file("usr/lib/systemd/systemd-growfs")?,
+            grow_tools: GrowTools::find(files)?,
             has_root_definition: has_root_definition(files)?,
             update_client: update_client(files)?,
             efi_binaries: bootloader_files::find(files, architecture)?,
+            grub_pc: bootloader_files::grub_pc(files)?,
             kernel,
             composefs,
         })

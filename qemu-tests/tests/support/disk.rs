@@ -31,10 +31,15 @@ pub fn build(oci: &Path, kind: OutputType, config: Option<&str>) -> BuiltDisk {
 
 /// Builds from any source.
 pub fn build_from(source: &str, kind: OutputType, config: Option<&str>, ostree: OstreeRequest) -> BuiltDisk {
+    build_as(source, kind, config, |request| request.ostree = ostree)
+}
+
+/// Builds from any source, after the request was adjusted.
+pub fn build_as(source: &str, kind: OutputType, config: Option<&str>, adjust: impl FnOnce(&mut Request)) -> BuiltDisk {
     let directory = tempfile::tempdir().unwrap();
     let customizations =
         config.map_or_else(Customizations::default, |toml| Config::parse_toml(toml).unwrap().customizations);
-    let request = Request {
+    let mut request = Request {
         image: source.parse().unwrap(),
         types: vec![kind],
         output: directory.path().to_owned(),
@@ -50,11 +55,12 @@ pub fn build_from(source: &str, kind: OutputType, config: Option<&str>, ostree: 
         default_kernel_args: true,
         seed: None,
         customizations,
-        ostree,
+        ostree: OstreeRequest::default(),
         source_date_epoch: None,
         checksums: false,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
     };
+    adjust(&mut request);
     let report = build::build(&request, &Silent).unwrap_or_else(|error| panic!("{error}"));
     let path = directory.path().join(kind.path());
     let format = if kind == OutputType::Raw { DiskFormat::Raw } else { DiskFormat::Qcow2 };

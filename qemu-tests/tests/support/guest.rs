@@ -25,12 +25,20 @@ impl Guest {
 
     /// As [`Guest::boot`]; in an open network the host is 10.0.2.2.
     pub fn boot_in(network: Network, name: &str, firmware: Firmware, drives: Vec<Drive>) -> Guest {
-        oracle::tool("qemu-system-x86_64", "qemu-system-x86 ovmf");
+        Guest::boot_on(Arch::X86_64, network, name, firmware, drives)
+    }
+
+    /// As [`Guest::boot_in`], on a machine of any architecture.
+    pub fn boot_on(arch: Arch, network: Network, name: &str, firmware: Firmware, drives: Vec<Drive>) -> Guest {
+        match arch {
+            Arch::X86_64 => oracle::tool("qemu-system-x86_64", "qemu-system-x86 ovmf"),
+            Arch::Aarch64 => oracle::tool("qemu-system-aarch64", "qemu-system-arm qemu-efi-aarch64"),
+        };
         let log = saved(&format!("{name}.log"));
         // A log is appended to, and this one is of this boot alone.
         let _ = std::fs::remove_file(&log);
         let config = MachineConfig {
-            arch: Arch::X86_64,
+            arch,
             firmware,
             // Not KVM: where this host is itself a guest, it may open and hang.
             accelerator: Accelerator::Tcg,
@@ -86,6 +94,17 @@ impl Guest {
         self.machine.screendump(&picture).unwrap();
         println!("screen: {}", picture.display());
         picture
+    }
+
+    /// The power fails: nothing more is written.
+    pub fn cut_power(self) {
+        drop(self.machine);
+    }
+
+    /// Begins to shut the system down; the power fails `after` that long.
+    pub fn cut_power_while_shutting_down(mut self, after: Duration) {
+        let _ = self.machine.shell_within("systemctl poweroff --no-block", Duration::from_secs(5));
+        let _ = self.machine.wait_exit(after);
     }
 
     /// Shuts the system down; everything it wrote is on its disk afterwards.

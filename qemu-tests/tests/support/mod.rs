@@ -3,5 +3,8 @@
 
 pub mod disk;
 pub mod guest;
+pub mod life;
 pub mod login;
+#[path = "../../../tests/support/server.rs"]
+pub mod server;
 pub mod system;

@@ -23,6 +23,10 @@ pub fn journal_has_no_errors(guest: &mut Guest) {
 pub fn ostree_finds_its_deployment_whole(guest: &mut Guest, commit: &str) {
     let status = guest.says("ostree admin status");
     assert!(status.contains(&format!("* default {commit}.0")), "{status}");
+    ostree_objects_are_whole(guest);
+}
+
+pub fn ostree_objects_are_whole(guest: &mut Guest) {
     let fsck = guest.says("ostree fsck --quiet && echo sound");
     assert!(fsck.ends_with("sound"), "{fsck}");
 }

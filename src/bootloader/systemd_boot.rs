@@ -1,0 +1,160 @@
+//! systemd-boot, which reads entries and kernels from the ESP, and what keeps them true there (`bootloaders/systemd-boot/`).
+//!
+//! libostree keeps /boot on a filesystem with symbolic links, which firmware does not read. So its entries are mirrored: the
+//! first one here, every later one by a unit in the deployment's /etc.
+
+use std::collections::BTreeMap;
+
+use super::{Addition, Boot, BootloaderError, LoaderFiles, Places, Summary};
+use crate::os::{EfiBinary, EfiRole, EfiSearch, Os};
+use crate::tree::Files;
+
+const LOADER_CONF: &str = include_str!("../../bootloaders/systemd-boot/loader.conf");
+const MIRROR: &str = include_str!("../../bootloaders/systemd-boot/esp-mirror");
+const UNITS: [(&str, &str); 3] = [
+    ("bootwright-esp-mirror.service", include_str!("../../bootloaders/systemd-boot/bootwright-esp-mirror.service")),
+    (
+        "bootwright-esp-mirror-now.service",
+        include_str!("../../bootloaders/systemd-boot/bootwright-esp-mirror-now.service"),
+    ),
+    ("bootwright-esp-mirror-now.path", include_str!("../../bootloaders/systemd-boot/bootwright-esp-mirror-now.path")),
+];
+/// Those that start by themselves.
+const WANTED: [&str; 2] = ["bootwright-esp-mirror.service", "bootwright-esp-mirror-now.path"];
+/// What the unit's script runs.
+const TOOLS: [&str; 16] = [
+    "cat",
+    "cmp",
+    "cp",
+    "flock",
+    "grep",
+    "ln",
+    "mkdir",
+    "mount",
+    "mountpoint",
+    "mv",
+    "readlink",
+    "rm",
+    "rmdir",
+    "sh",
+    "stat",
+    "sync",
+];
+
+/// The programs that were picked.
+pub struct SystemdBoot<'a> {
+    loader: &'a EfiBinary,
+    shim: Option<&'a EfiBinary>,
+    mok_manager: Option<&'a EfiBinary>,
+    suffix: &'static str,
+}
+
+impl<'a> SystemdBoot<'a> {
+    /// A signed systemd-boot before an unsigned one, and shim only before a signed one.
+    pub fn choose(os: &'a Os, places: Places) -> Result<SystemdBoot<'a>, BootloaderError> {
+        let suffix = os.architecture.efi_suffix().ok_or(BootloaderError::NoUefi(os.architecture))?;
+        if !places.esp {
+            return Err(BootloaderError::NoEsp);
+        }
+        let binaries = &os.efi_binaries[..];
+        let loader = binaries
+            .best(|role| *role == EfiRole::SystemdBoot)
+            .ok_or(BootloaderError::NoSystemdBoot { architecture: os.architecture })?;
+        let shim = binaries.best(|role| *role == EfiRole::Shim).filter(|_| loader.signed);
+        let mok_manager = binaries.best(|role| *role == EfiRole::MokManager).filter(|_| shim.is_some());
+        Ok(SystemdBoot { loader, shim, mok_manager, suffix })
+    }
+
+    /// All files for the ESP, and the unit with its script.
+    pub fn files(&self, image: &Files<'_>, boot: &Boot<'_>) -> Result<LoaderFiles, BootloaderError> {
+        check_tools(image)?;
+        let mut esp = BTreeMap::new();
+        for (path, binary) in self.placed() {
+            esp.insert(path, binary.read(image)?);
+        }
+        esp.insert("loader/loader.conf".to_owned(), LOADER_CONF.into());
+        esp.insert("loader/entries.srel".to_owned(), b"type1\n".to_vec());
+        // As the script writes it, so that the first boot finds nothing to do.
+        esp.insert("loader/entries/ostree-1-1.conf".to_owned(), boot.mirrored_entry().into_bytes());
+        for (path, bytes) in &boot.kernel_files {
+            esp.insert(path.clone(), bytes.clone());
+        }
+        let kernel: u64 = boot.kernel_files.values().map(|bytes| bytes.len() as u64).sum(); // usize is at most 64 bits
+        Ok(LoaderFiles {
+            esp,
+            kernel_on_esp: kernel,
+            additions: additions(boot),
+            summary: self.summary(),
+            ..LoaderFiles::default()
+        })
+    }
+
+    /// Which program lies where on the ESP; shim starts what lies beside it under GRUB's name.
+    fn placed(&self) -> BTreeMap<String, &'a EfiBinary> {
+        let suffix = self.suffix;
+        let default = format!("EFI/BOOT/BOOT{}.EFI", suffix.to_ascii_uppercase());
+        let mut placed = BTreeMap::from([(format!("EFI/systemd/systemd-boot{suffix}.efi"), self.loader)]);
+        match self.shim {
+            Some(shim) => {
+                placed.insert(default, shim);
+                placed.insert(format!("EFI/BOOT/grub{suffix}.efi"), self.loader);
+            }
+            None => {
+                placed.insert(default, self.loader);
+            }
+        }
+        placed.extend(self.mok_manager.map(|mok_manager| (format!("EFI/BOOT/mm{suffix}.efi"), mok_manager)));
+        placed
+    }
+
+    /// Why this one, for people.
+    pub fn reason(&self) -> String {
+        let chain = if self.shim.is_some() { "shim and a signed systemd-boot" } else { "systemd-boot" };
+        format!("the image brings {chain}; a unit in /etc copies boot entries and kernels from /boot to the ESP")
+    }
+
+    fn summary(&self) -> Summary {
+        let mut files: Vec<_> = self.placed().values().map(|binary| binary.path.clone()).collect();
+        files.sort();
+        files.dedup();
+        Summary {
+            loader: "systemd-boot".to_owned(),
+            files,
+            secure_boot: self.shim.is_some_and(|shim| shim.signed) && self.loader.signed,
+            firmware: "UEFI only".to_owned(),
+            reason: self.reason(),
+        }
+    }
+}
+
+/// A mirror that cannot run would leave an ESP behind that goes stale with the first upgrade.
+fn check_tools(image: &Files<'_>) -> Result<(), BootloaderError> {
+    let is_missing = |tool: &&str| {
+        let places = ["usr/bin", "usr/sbin"].map(|directory| image.find(&format!("{directory}/{tool}")));
+        !places.into_iter().any(|found| found.is_ok_and(|found| found.is_some()))
+    };
+    let missing: Vec<_> = TOOLS.into_iter().filter(is_missing).collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(BootloaderError::NoMirrorTools { missing: missing.join(", ") }),
+    }
+}
+
+fn additions(boot: &Boot<'_>) -> Vec<Addition> {
+    let file = |path: String, permissions, text: &str| Addition::EtcFile { path, permissions, text: text.to_owned() };
+    let mut additions = vec![file("bootwright/esp-mirror".to_owned(), 0o755, MIRROR)];
+    for (name, text) in UNITS {
+        additions.push(file(format!("systemd/system/{name}"), 0o644, text));
+    }
+    for name in WANTED {
+        additions.push(Addition::EtcLink {
+            path: format!("systemd/system/multi-user.target.wants/{name}"),
+            target: format!("/etc/systemd/system/{name}"),
+        });
+    }
+    additions.push(Addition::SysrootLink {
+        path: boot.stable_link().trim_start_matches('/').to_owned(),
+        target: format!("../../../deploy/{}/deploy/{}.0", boot.stateroot, boot.commit),
+    });
+    additions
+}
