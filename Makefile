@@ -5,8 +5,8 @@
 DEMO_PACKAGES := mmdebstrap qemu-system-x86 qemu-utils ovmf gcc libc6-dev
 # The judges of the tests. The loaders are Debian's own signed ones, to tell EFI programs apart.
 TEST_PACKAGES := $(DEMO_PACKAGES) acl attr dosfstools e2fsprogs erofs-utils fdisk file fsverity gdisk gpg gpg-agent grub-common grub-pc-bin \
-	grub-efi-amd64-signed libarchive-tools libxml2-utils mount mtools nginx-light openssl ostree passwd python3 shim-signed skopeo \
-	systemd tar util-linux
+	extlinux grub-efi-amd64-signed libarchive-tools libxml2-utils mount mtools nginx-light openssl ostree passwd python3 shim-signed skopeo \
+	syslinux syslinux-common syslinux-efi systemd systemd-boot-efi tar util-linux
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Tests are compiled as this user and run as root: some of the judges are the kernel's own filesystems.

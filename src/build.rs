@@ -7,7 +7,7 @@ mod upstream;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub use choose::bootloader;
+pub use choose::{Offer, bootloader};
 use origin::Upstream;
 pub use origin::{commit_architecture, import};
 
@@ -123,14 +123,23 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
     let files = Files { tree: &checkout.tree, root: checkout.deployment, spool: &contents.spool };
     let os = Os::inspect(&files, origin::architecture(request, &loaded, &files)?)?;
     let layout = choose::layout(request, &os)?;
-    let loader = choose::bootloader(request.bootloader, &os, Places::from(&layout))?;
+    let offer =
+        Offer { os: &os, image: &files, provided: request.bootloader_files.as_ref(), places: Places::from(&layout) };
+    let loader = choose::bootloader(request.bootloader, &offer)?;
     choose::root_filesystem(request, &os)?;
     let Upstream { target, remote, warning: upstream_warning } = origin::upstream(request, &loaded, &os, &files)?;
     let stateroot = choose::stateroot(request, &os);
     let seed =
         request.seed.unwrap_or_else(|| choose::seed(request, &loaded, &layout, &target, remote.as_ref(), &stateroot));
-    let choices =
-        Choices { seed, layout: &layout, target: &target, remote: remote.as_ref(), stateroot: &stateroot, time };
+    let choices = Choices {
+        seed,
+        layout: &layout,
+        libostree_backend: loader.libostree_backend(),
+        target: &target,
+        remote: remote.as_ref(),
+        stateroot: &stateroot,
+        time,
+    };
     let mut sysroot = lay_out(request, &loaded, &os, &imported, checkout, &choices)?;
     let customized = customize::apply(
         &mut sysroot.root,
@@ -144,15 +153,17 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
 
     let kernel_bytes = os.kernel.boot_bytes(&sysroot.root);
     let placement = Placement::new(&contents.objects);
+    let legacy_boot = loader.syslinux.is_some();
     let filesystems = Filesystems {
         root: disk::filesystem_tree(&sysroot.root, &placement, time),
         boot: disk::filesystem_tree(&sysroot.boot, &placement, time),
         esp: loader.esp,
         bios: loader.bios,
+        syslinux: loader.syslinux,
         placement,
     };
     let sizes = Sizes { kernel_on_esp: loader.kernel_on_esp, ..sizes(request, &filesystems, kernel_bytes)? };
-    let plan = DiskPlan::new(&layout, os.architecture, &seed, &sizes, false)?;
+    let plan = DiskPlan::new(&layout, os.architecture, &seed, &sizes, legacy_boot)?;
     let mut report = Report::new(&loaded, &os, &sysroot, &imported, &plan, &target, loader.summary, &seed);
     let own = imported.warnings.iter().chain(&sysroot.warnings).cloned();
     report.warnings.extend(own.chain(customized).chain(upstream_warning));
@@ -165,6 +176,7 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
 struct Choices<'a> {
     seed: Seed,
     layout: &'a Layout,
+    libostree_backend: &'static str,
     target: &'a Target,
     remote: Option<&'a Remote>,
     stateroot: &'a str,
@@ -190,6 +202,7 @@ fn lay_out(
         root_uuid: identity.root.to_string(),
         boot_uuid: identity.boot.to_string(),
         esp_id: choices.layout.has(PartitionType::Esp).then(|| identity.esp_id()),
+        libostree_backend: choices.libostree_backend,
         grows_on: choices.layout.grows().then_some(choices.layout.partition_table),
         kargs: &kargs,
         consoles: request.default_kernel_args.then_some(os.architecture),
@@ -216,17 +229,23 @@ fn install_bootloader(
         stateroot: &sysroot.stateroot,
         boot_checksum: &sysroot.boot_checksum,
         commit: sysroot.commit.to_string(),
-        title: &sysroot.entry.title,
+        entry: &sysroot.entry,
         arguments: sysroot.entry.arguments.clone(),
         kernel_files,
     };
     let image = Files { tree: &sysroot.root, root: sysroot.places.deployment, spool: &contents.spool };
     let mut files = loader.files(&image, &boot)?;
+    // As bootupd leaves them: nobody but root reads the boot menu's configuration.
+    let (directory_stat, file_stat) = (Stat::root(0o700, time), Stat::root(0o600, time));
     for (path, bytes) in std::mem::take(&mut files.boot) {
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", &path));
-        // As bootupd leaves them: nobody but root reads the boot menu's configuration.
-        let parent = sysroot.boot.ensure_directories(Tree::ROOT, directory, &Stat::root(0o700, time));
-        sysroot.boot.add_file(parent, name, Stat::root(0o600, time), bytes);
+        let parent = sysroot.boot.ensure_directories(Tree::ROOT, directory, &directory_stat);
+        sysroot.boot.add_file(parent, name, file_stat.clone(), bytes);
+    }
+    for (path, target) in std::mem::take(&mut files.boot_links) {
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        let parent = sysroot.boot.ensure_directories(Tree::ROOT, directory, &directory_stat);
+        sysroot.boot.add_symlink(parent, name, Stat::root(0o777, time), &target);
     }
     for addition in std::mem::take(&mut files.additions) {
         place(sysroot, addition, time);

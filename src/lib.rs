@@ -39,6 +39,7 @@ pub mod smoke;
 pub mod source;
 pub mod spool;
 pub mod survey;
+pub mod syslinux;
 pub mod tree;
 pub mod trust;
 pub mod units;

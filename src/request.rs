@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::bootloader::Provided;
 use crate::config::Customizations;
 use crate::deploy::TargetImage;
 use crate::image_ref::SourceRef;
@@ -22,6 +23,8 @@ pub enum BootloaderChoice {
     Grub,
     /// Kernels are copied to the ESP by a unit in the system
     SystemdBoot,
+    /// For BIOS, on /boot; libostree keeps its menu
+    Syslinux,
     /// Something else brings a boot loader
     None,
 }
@@ -35,6 +38,8 @@ pub struct Request {
     pub root_filesystem: Option<RootFilesystem>,
     pub layout: Option<Layout>,
     pub bootloader: BootloaderChoice,
+    /// Loader files that the image lacks.
+    pub bootloader_files: Option<Provided>,
     pub target: Option<TargetImage>,
     pub architecture: Option<Architecture>,
     pub stateroot: Option<String>,

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::bootloader::Places;
-use crate::build::{BuildError, bootloader, commit_architecture, import};
+use crate::build::{BuildError, Offer, bootloader, commit_architecture, import};
 use crate::deploy::{CommitTree, Grower};
 use crate::image_ref::{Location, OstreeRef};
 use crate::layout::{Layout, PartitionTable};
@@ -108,7 +108,9 @@ fn system(pulled: PulledCommit) -> Result<(SystemSurvey, Option<String>), BuildE
     let architecture = commit_architecture(None, &commit, &files)?;
     let os = Os::inspect(&files, architecture)?;
     let places = Layout::default_for(architecture).map(|layout| Places::from(&layout)).map_err(BuildError::from);
-    let loader = places.and_then(|places| bootloader(BootloaderChoice::Auto, &os, places));
+    let loader = places.and_then(|places| {
+        bootloader(BootloaderChoice::Auto, &Offer { os: &os, image: &files, provided: None, places })
+    });
     let (bootloader, obstacle) = match loader {
         Ok(loader) => (Some(loader.reason()), None),
         Err(error) => (None, Some(error.to_string())),

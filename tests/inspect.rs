@@ -7,7 +7,8 @@ mod oracle;
 use std::fs;
 use std::path::Path;
 
-use bootwright::inspect::{EfiRole, Error, Format, Inspection, OriginKind, TableKind, has_shim, inspect, text};
+use bootwright::inspect::{EfiRole, Error, Format, Inspection, OriginKind, TableKind, inspect, start, text};
+use bootwright::os::Architecture;
 use disk::{BOOT_UUID, Disk, MIB, ROOT_UUID, bootable, ostree, sgdisk};
 use oracle::{agrees, run, tool};
 use proptest::prelude::*;
@@ -44,7 +45,9 @@ fn a_sound_disk_is_read_as_sgdisk_blkid_and_ostree_read_it() {
     let entry = &found.boot_entries[0];
     assert!(entry.default && entry.missing.is_empty() && entry.title.starts_with("Test OS 1 1.2 (ostree"), "{entry:?}");
     assert_eq!(entry.deployment, Some(found.deployments[0].name()));
-    assert!(has_shim(&disk.path).unwrap());
+    let start = start(&disk.path).unwrap();
+    assert!(start.secure_boot && start.uefi && !start.bios);
+    assert_eq!(start.architecture, Some(Architecture::X86_64));
     for width in [80, 120] {
         let text = text(&found, width);
         assert!(text.lines().all(|line| line.chars().count() <= width), "wider than {width}:\n{text}");
@@ -126,7 +129,7 @@ fn qcow2_shows_the_same_as_the_raw_disk() {
     assert_eq!(converted.format, Format::Qcow2);
     (converted.format, converted.allocated) = (raw.format, raw.allocated);
     assert_eq!(serde_json::to_string(&converted).unwrap(), serde_json::to_string(&raw).unwrap());
-    assert!(has_shim(&qcow2).unwrap());
+    assert!(start(&qcow2).unwrap().secure_boot);
 }
 
 #[test]

@@ -234,7 +234,7 @@ fn ostree_fsck_accepts_a_repository_laid_out_by_these_names() {
     for name in repo::DIRECTORIES.map(str::to_owned).into_iter().chain(repo::object_directories()) {
         fs::create_dir_all(root.join(name)).unwrap();
     }
-    fs::write(root.join("config"), repo::CONFIG).unwrap();
+    fs::write(root.join("config"), repo::config("none")).unwrap();
 
     let entries =
         [directory("usr").mode(0o1777), file("usr/tool", "tool").mode(0o4755).owned(5, 6), symlink("bin", "usr")];

@@ -9,12 +9,13 @@ use bootwright::smoke::{Arch, Firmware};
 use qemu_tests::test_os;
 
 use support::guest::Guest;
-use support::life::{Life, Repository};
+use support::life::{Life, Machine, Repository};
 
 #[test]
 fn with_secure_boot_and_systemd_boot_upgrades_and_rollbacks_reach_the_esp_and_a_power_cut_leaves_it_bootable() {
     let repository = Repository::of(&test_os().unwrap().rootfs_tar);
-    let mut life = Life::new("systemd-boot", Arch::X86_64, Firmware::UefiSecure, repository, |request| {
+    let machine = Machine { name: "systemd-boot".into(), arch: Arch::X86_64, firmware: Firmware::UefiSecure, more: 0 };
+    let mut life = Life::new(machine, repository, |request| {
         request.bootloader = BootloaderChoice::SystemdBoot;
     });
 

@@ -5,16 +5,22 @@
 mod grub;
 mod grub_bios;
 mod grub_uefi;
+mod provided;
+mod syslinux;
 mod systemd_boot;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 pub use grub::Grub;
 pub use grub_bios::BiosCode;
 use grub_uefi::GrubUefi;
+pub use provided::Provided;
+pub use syslinux::{Syslinux, SyslinuxCode};
 pub use systemd_boot::SystemdBoot;
 
-use crate::layout::{Layout, PartitionType};
+use crate::deploy::BootEntry;
+use crate::layout::{Layout, PartitionTable, PartitionType};
 use crate::os::{Architecture, EfiBinary};
 use crate::tree::{Files, Kind};
 
@@ -28,6 +34,18 @@ pub enum BootloaderError {
     NoSystemdBoot { architecture: Architecture },
     #[error("the image lacks {missing}, which copy boot entries to the ESP for systemd-boot")]
     NoMirrorTools { missing: String },
+    #[error("{0} has no BIOS, which syslinux is for")]
+    NoBios(Architecture),
+    #[error("the image lacks {missing} of syslinux")]
+    NoSyslinux { missing: String },
+    #[error("neither the image nor {directory} has all of syslinux: {missing} is missing in the latter")]
+    NoSyslinuxProvided { missing: String, directory: String },
+    #[error("syslinux cannot be installed: {0}")]
+    Syslinux(#[from] crate::syslinux::Error),
+    #[error("{} could not be read: {source}", path.display())]
+    Provided { path: PathBuf, source: std::io::Error },
+    #[error("{} has more than {most} files; give the directory of the loader's files alone", directory.display())]
+    TooManyFiles { directory: PathBuf, most: usize },
     #[error("the layout has no EFI system partition")]
     NoEsp,
     #[error(
@@ -51,11 +69,17 @@ pub struct Places {
     pub esp: bool,
     /// A BIOS boot partition, or the gap behind a DOS label.
     pub bios_boot: bool,
+    /// A DOS label.
+    pub dos: bool,
 }
 
 impl From<&Layout> for Places {
     fn from(layout: &Layout) -> Places {
-        Places { esp: layout.has(PartitionType::Esp), bios_boot: layout.has_bios_boot() }
+        Places {
+            esp: layout.has(PartitionType::Esp),
+            bios_boot: layout.has_bios_boot(),
+            dos: layout.partition_table == PartitionTable::Dos,
+        }
     }
 }
 
@@ -66,9 +90,10 @@ pub struct Boot<'a> {
     pub stateroot: &'a str,
     pub boot_checksum: &'a str,
     pub commit: String,
-    pub title: &'a str,
     /// Kernel arguments without `ostree=`.
     pub arguments: String,
+    /// libostree's boot entry.
+    pub entry: &'a BootEntry,
     /// Kernel, initramfs and device tree by their path on /boot.
     pub kernel_files: BTreeMap<String, Vec<u8>>,
 }
@@ -80,10 +105,21 @@ impl Boot<'_> {
         format!("/ostree/boot-1/{}/{}/0", self.stateroot, self.commit)
     }
 
+    /// The boot entry as libostree's syslinux backend writes it (`ostree-bootloader-syslinux.c`), which reads it again.
+    fn syslinux_entry(&self) -> String {
+        let BootEntry { title, options, linux, initrd, device_tree, .. } = self.entry;
+        let tree = device_tree.iter().map(|path| format!("\tDEVICETREE {path}\n")).collect::<String>();
+        format!("DEFAULT {title}\nLABEL {title}\n\tKERNEL {linux}\n\tINITRD {initrd}\n{tree}\tAPPEND {options}\n")
+    }
+
     /// The boot entry as `esp-mirror` writes it.
     fn mirrored_entry(&self) -> String {
-        let mut text =
-            format!("title {}\nversion 1\noptions {} ostree={}\n", self.title, self.arguments, self.stable_link());
+        let mut text = format!(
+            "title {}\nversion 1\noptions {} ostree={}\n",
+            self.entry.title,
+            self.arguments,
+            self.stable_link()
+        );
         for (key, name) in [("linux", "vmlinuz-"), ("initrd", "initramfs-"), ("devicetree", "devicetree-")] {
             let path = self
                 .kernel_files
@@ -125,11 +161,14 @@ impl EfiBinary {
 pub struct LoaderFiles {
     pub esp: BTreeMap<String, Vec<u8>>,
     pub boot: BTreeMap<String, Vec<u8>>,
+    /// Symbolic links on /boot and their targets.
+    pub boot_links: BTreeMap<String, String>,
     /// For the first sector and GRUB's place for BIOS.
     pub bios: Option<BiosCode>,
     /// Bytes that one set of kernel files takes on the ESP.
     pub kernel_on_esp: u64,
     pub additions: Vec<Addition>,
+    pub syslinux: Option<SyslinuxCode>,
     /// What was chosen and why, for the report.
     pub summary: Summary,
 }
@@ -150,6 +189,7 @@ pub enum Loader<'a> {
     None { reason: &'static str },
     Grub(Grub<'a>),
     SystemdBoot(SystemdBoot<'a>),
+    Syslinux(Box<Syslinux>),
 }
 
 impl Loader<'_> {
@@ -158,6 +198,7 @@ impl Loader<'_> {
             Loader::None { reason } => Ok(LoaderFiles { summary: Summary::none(reason), ..LoaderFiles::default() }),
             Loader::Grub(grub) => grub.files(image, boot),
             Loader::SystemdBoot(systemd_boot) => systemd_boot.files(image, boot),
+            Loader::Syslinux(syslinux) => Ok(syslinux.files(boot)),
         }
     }
 
@@ -167,12 +208,21 @@ impl Loader<'_> {
             Loader::None { reason } => format!("none: {reason}"),
             Loader::Grub(grub) => format!("grub: {}", grub.reason()),
             Loader::SystemdBoot(systemd_boot) => format!("systemd-boot: {}", systemd_boot.reason()),
+            Loader::Syslinux(syslinux) => format!("syslinux: {}", syslinux.reason()),
+        }
+    }
+
+    /// What libostree on the machine is told to do for the loader: where entries are read as they are, nothing.
+    pub fn libostree_backend(&self) -> &'static str {
+        match self {
+            Loader::Syslinux(_) => "syslinux",
+            _ => "none",
         }
     }
 
     /// Whether kernels are read from the ESP.
     pub fn needs_kernel_on_esp(&self) -> bool {
-        matches!(self, Loader::SystemdBoot(_))
+        matches!(self, Loader::SystemdBoot(systemd_boot) if systemd_boot.mirrors())
     }
 }
 

@@ -1,18 +1,28 @@
 //! What the user leaves open: the image and its system decide.
 
 use super::BuildError;
-use crate::bootloader::{Grub, Loader, Places, SystemdBoot};
+use crate::bootloader::{BootloaderError, Grub, Loader, Places, Provided, Syslinux, SystemdBoot};
 use crate::deploy::{Remote, Target};
 use crate::layout::Layout;
 use crate::os::{Os, RootFilesystem};
 use crate::request::{BootloaderChoice, Request};
 use crate::seed::Seed;
 use crate::source::Loaded;
+use crate::tree::Files;
+
+/// What a loader is chosen from.
+pub struct Offer<'os, 'a> {
+    pub os: &'os Os,
+    pub image: &'a Files<'a>,
+    /// Loader files that the user gives.
+    pub provided: Option<&'a Provided>,
+    pub places: Places,
+}
 
 /// The loader that the user wants, else the one that the image asks for, else one by what the image contains: GRUB, which
-/// needs nothing of the installed system, before systemd-boot.
-pub fn bootloader<'a>(choice: BootloaderChoice, os: &'a Os, places: Places) -> Result<Loader<'a>, BuildError> {
-    let asked = match (choice, os.install.bootloader.as_deref()) {
+/// needs nothing of the installed system, before systemd-boot, and syslinux where both have no place.
+pub fn bootloader<'os>(choice: BootloaderChoice, offer: &Offer<'os, '_>) -> Result<Loader<'os>, BuildError> {
+    let asked = match (choice, offer.os.install.bootloader.as_deref()) {
         (BootloaderChoice::Auto, Some("none")) => {
             return Ok(Loader::None { reason: "the image's install configuration asks for none" });
         }
@@ -23,13 +33,29 @@ pub fn bootloader<'a>(choice: BootloaderChoice, os: &'a Os, places: Places) -> R
     };
     Ok(match asked {
         BootloaderChoice::None => Loader::None { reason: "no boot loader was asked for" },
-        BootloaderChoice::Grub => Loader::Grub(Grub::choose(os, places)?),
-        BootloaderChoice::SystemdBoot => Loader::SystemdBoot(SystemdBoot::choose(os, places)?),
-        BootloaderChoice::Auto => match Grub::choose(os, places) {
-            Ok(grub) => Loader::Grub(grub),
-            Err(error) => Loader::SystemdBoot(SystemdBoot::choose(os, places).map_err(|_| error)?),
-        },
+        BootloaderChoice::Grub => grub(offer)?,
+        BootloaderChoice::SystemdBoot => systemd_boot(offer)?,
+        BootloaderChoice::Syslinux => syslinux(offer)?,
+        BootloaderChoice::Auto => {
+            let first = grub(offer);
+            let next = || systemd_boot(offer).or_else(|_| syslinux(offer));
+            // Of several obstacles the first is told: GRUB is what most images bring.
+            first.or_else(|error| next().map_err(|_| error))?
+        }
     })
+}
+
+fn grub<'os>(offer: &Offer<'os, '_>) -> Result<Loader<'os>, BootloaderError> {
+    Grub::choose(offer.os, offer.places).map(Loader::Grub)
+}
+
+fn systemd_boot<'os>(offer: &Offer<'os, '_>) -> Result<Loader<'os>, BootloaderError> {
+    SystemdBoot::choose(offer.os, offer.provided, offer.places).map(Loader::SystemdBoot)
+}
+
+fn syslinux<'os>(offer: &Offer<'os, '_>) -> Result<Loader<'os>, BootloaderError> {
+    let syslinux = Syslinux::choose(offer.os.architecture, offer.image, offer.provided, offer.places)?;
+    Ok(Loader::Syslinux(Box::new(syslinux)))
 }
 
 pub fn root_filesystem(request: &Request, os: &Os) -> Result<(), BuildError> {

@@ -53,6 +53,9 @@ pub struct BuildArgs {
     pub layout: Option<String>,
     #[arg(long, value_name = "LOADER", default_value = "auto")]
     pub bootloader: BootloaderChoice,
+    /// Directory with loader files that the image lacks: syslinux, or an ext4 driver for systemd-boot
+    #[arg(long, value_name = "DIR")]
+    pub bootloader_dir: Option<PathBuf>,
     /// Where the installed machine upgrades from [default: the image's stored reference]
     #[arg(long, value_name = "REF")]
     pub target_imgref: Option<String>,
@@ -143,7 +146,10 @@ pub struct OstreeArgs {
 pub struct TestArgs {
     /// A raw or qcow2 disk; it is not changed
     pub disk: PathBuf,
-    /// [default: uefi-secure when the disk has shim, else uefi]
+    /// The machine's architecture: x86_64 or aarch64 [default: what the disk is for]
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<Architecture>,
+    /// [default: uefi-secure when an x86_64 disk has shim, else uefi, else bios]
     #[arg(long, value_name = "FIRMWARE")]
     pub firmware: Option<FirmwareChoice>,
     /// Succeed when the console shows this regex; repeatable [default: a login prompt]

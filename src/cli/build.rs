@@ -7,6 +7,7 @@ use anyhow::Context;
 
 use super::args::{BuildArgs, CompressionMethod, Format};
 use super::{Outcome, hint, ostree, print, progress, wrong};
+use crate::bootloader::Provided;
 use crate::build::{self, BuildError, Prepared};
 use crate::config::Config;
 use crate::deploy::{DeployError, check_argument, check_stateroot};
@@ -66,6 +67,12 @@ fn request(args: &BuildArgs) -> anyhow::Result<Request> {
             .transpose()
             .map_err(|error| wrong(BuildError::from(error)))?,
         bootloader: args.bootloader,
+        bootloader_files: args
+            .bootloader_dir
+            .as_deref()
+            .map(Provided::open)
+            .transpose()
+            .map_err(|error| wrong(BuildError::from(error)))?,
         target: args
             .target_imgref
             .as_deref()

@@ -85,6 +85,11 @@ fn build_hint(error: &BuildError) -> Option<String> {
         BuildError::Bootloader(BootloaderError::NoSystemdBoot { .. }) => {
             "install systemd-boot in the image (Debian: systemd-boot-efi, systemd-boot-efi-amd64-signed)".to_owned()
         }
+        BuildError::Bootloader(BootloaderError::NoSyslinux { .. } | BootloaderError::NoSyslinuxProvided { .. }) => {
+            "give a directory with all of it: --bootloader-dir (on Debian copy /usr/bin/extlinux, /usr/lib/syslinux/mbr and \
+             /usr/lib/syslinux/modules/bios into one)"
+                .to_owned()
+        }
         BuildError::Bootloader(BootloaderError::NoEsp | BootloaderError::NoPlace { .. }) => {
             "`bootwright layouts` lists the layouts and what they have; --layout chooses one".to_owned()
         }

@@ -10,6 +10,7 @@ use super::args::{AccelChoice, FirmwareChoice, TestArgs};
 use super::progress::{self, Lines};
 use super::{Outcome, print, wrong};
 use crate::inspect;
+use crate::os::Architecture;
 use crate::smoke::{self, Accel, Accelerator, Arch, Event, Firmware, Regex, Request, Verdict};
 
 pub fn run(args: &TestArgs) -> anyhow::Result<Outcome> {
@@ -29,11 +30,15 @@ pub fn run(args: &TestArgs) -> anyhow::Result<Outcome> {
 }
 
 fn request(args: &TestArgs) -> anyhow::Result<Request> {
+    let start = inspect::start(&args.disk)?;
+    let arch = architecture(args, start)?;
     let firmware = match args.firmware {
         Some(FirmwareChoice::Uefi) => Firmware::Uefi,
         Some(FirmwareChoice::UefiSecure) => Firmware::UefiSecure,
         Some(FirmwareChoice::Bios) => Firmware::Bios,
-        None if inspect::has_shim(&args.disk)? => Firmware::UefiSecure,
+        // Firmware for other architectures checks signatures on few hosts only, so there it is not the default.
+        None if start.secure_boot && arch == Arch::X86_64 => Firmware::UefiSecure,
+        None if start.bios && !start.uefi => Firmware::Bios,
         None => Firmware::Uefi,
     };
     let expect =
@@ -49,8 +54,19 @@ fn request(args: &TestArgs) -> anyhow::Result<Request> {
             AccelChoice::Kvm => Accel::Kvm,
             AccelChoice::Tcg => Accel::Tcg,
         },
-        ..Request::new(&args.disk, Arch::X86_64, firmware)?
+        ..Request::new(&args.disk, arch, firmware)?
     })
+}
+
+/// The machine that the user wants, else the one that the disk is for.
+fn architecture(args: &TestArgs, start: inspect::Start) -> anyhow::Result<Arch> {
+    match args.arch.or(start.architecture) {
+        None | Some(Architecture::X86_64) => Ok(Arch::X86_64),
+        Some(Architecture::Aarch64) => Ok(Arch::Aarch64),
+        Some(other) => Err(wrong(anyhow::anyhow!(
+            "the disk is for {other}, and machines for x86_64 and aarch64 are what `bootwright test` starts"
+        ))),
+    }
 }
 
 fn show(lines: &Lines, event: &Event<'_>) {

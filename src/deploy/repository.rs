@@ -11,6 +11,8 @@ pub struct Repository<'a> {
     pub metadata: &'a BTreeMap<ObjectName, Vec<u8>>,
     /// By the path of the ref's file.
     pub refs: &'a [(String, Checksum)],
+    /// `sysroot.bootloader`.
+    pub backend: &'a str,
     /// Lines for the `[sysroot]` group beside bootc's.
     pub extra_config: &'a str,
 }
@@ -22,7 +24,7 @@ impl Repository<'_> {
         for path in repo::DIRECTORIES.map(str::to_owned).into_iter().chain(repo::object_directories()) {
             tree.ensure_directories(at, &path, &directory);
         }
-        tree.add_file(at, "config", Stat::root(0o644, time), format!("{}{}", repo::CONFIG, self.extra_config));
+        tree.add_file(at, "config", Stat::root(0o644, time), repo::config(self.backend) + self.extra_config);
         // Made by the first process that locks the repository; there from the start, its mode is ours to choose.
         tree.add_file(at, ".lock", Stat::root(0o640, time), "");
         self.place_objects(tree, at);

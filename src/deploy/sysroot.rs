@@ -34,6 +34,8 @@ pub struct Options<'a> {
     pub boot_uuid: String,
     /// The ESP's volume id as `blkid` prints it.
     pub esp_id: Option<String>,
+    /// `sysroot.bootloader` of the repository.
+    pub libostree_backend: &'static str,
     /// Where the root partition grows to a larger disk: on which kind of table.
     pub grows_on: Option<PartitionTable>,
     /// Kernel arguments of the user.
@@ -178,6 +180,7 @@ fn place_repository(
         objects: &checkout.objects,
         metadata: &imported.metadata,
         refs: &refs,
+        backend: options.libostree_backend,
         extra_config: &extra_config,
     };
     repository.place(&mut checkout.tree, at, options.time);

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::dos_label::dos_label;
 use super::partition_table::guid_partition_table;
+use super::syslinux_file;
 use super::{Disk, DiskError, Extent, From, Placement, filesystem_options};
-use crate::bootloader::BiosCode;
+use crate::bootloader::{BiosCode, SyslinuxCode};
 use crate::layout::PartitionTable;
 use crate::plan::{Content, DiskPlan, PlannedPartition, SECTOR};
 use crate::seed::Seed;
@@ -19,6 +20,7 @@ pub struct Filesystems {
     pub esp: BTreeMap<String, Vec<u8>>,
     /// GRUB for BIOS.
     pub bios: Option<BiosCode>,
+    pub syslinux: Option<SyslinuxCode>,
     /// Where the contents that the trees name lie in the spool.
     pub placement: Placement,
 }
@@ -40,13 +42,25 @@ pub fn compose(plan: &DiskPlan, filesystems: &Filesystems, seed: &Seed, time: Se
             }
             Content::Boot(planned) => {
                 let options = filesystem_options(seed, "boot", planned.uuid, &planned.label, time, false);
-                let written = ext4::write(&options, &planned.geometry, &filesystems.boot);
-                extents.extend(placed(partition, "/boot", written, &filesystems.placement)?);
+                let written = match &filesystems.syslinux {
+                    Some(syslinux) => {
+                        code = Some(syslinux.mbr);
+                        syslinux_file::with_syslinux(
+                            &options,
+                            &planned.geometry,
+                            &filesystems.boot,
+                            syslinux,
+                            partition,
+                        )?
+                    }
+                    None => written("/boot", &options, &planned.geometry, &filesystems.boot)?,
+                };
+                extents.extend(placed(partition, written, &filesystems.placement));
             }
             Content::Root(planned) => {
                 let options = filesystem_options(seed, "root", planned.uuid, &planned.label, time, true);
-                let written = ext4::write(&options, &planned.geometry, &filesystems.root);
-                extents.extend(placed(partition, "root", written, &filesystems.placement)?);
+                let written = written("root", &options, &planned.geometry, &filesystems.root)?;
+                extents.extend(placed(partition, written, &filesystems.placement));
             }
         }
     }
@@ -62,15 +76,19 @@ pub fn compose(plan: &DiskPlan, filesystems: &Filesystems, seed: &Seed, time: Se
     Ok(Disk { bytes: plan.bytes, extents })
 }
 
-/// The extents of a filesystem as extents of the disk; `what` names it in the error.
-fn placed(
-    partition: &PlannedPartition,
+/// The extents of a filesystem; `what` names it in the error.
+pub(super) fn written(
     what: &'static str,
-    written: Result<Vec<ext4::Extent>, ext4::Error>,
-    placement: &Placement,
-) -> Result<Vec<Extent>, DiskError> {
-    let extents = written.map_err(|source| DiskError::Ext4 { what, source })?.into_iter();
-    Ok(extents.flat_map(|extent| at_partition(partition, extent, placement)).collect())
+    options: &ext4::Options,
+    geometry: &ext4::Geometry,
+    tree: &ext4::Tree,
+) -> Result<Vec<ext4::Extent>, DiskError> {
+    ext4::write(options, geometry, tree).map_err(|source| DiskError::Ext4 { what, source })
+}
+
+/// The extents of a filesystem as extents of the disk.
+fn placed(partition: &PlannedPartition, written: Vec<ext4::Extent>, placement: &Placement) -> Vec<Extent> {
+    written.into_iter().flat_map(|extent| at_partition(partition, extent, placement)).collect()
 }
 
 fn at_partition(partition: &PlannedPartition, extent: ext4::Extent, placement: &Placement) -> Vec<Extent> {

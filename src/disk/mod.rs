@@ -8,6 +8,7 @@ mod dos_label;
 mod ext4_tree;
 mod partition_table;
 mod placement;
+mod syslinux_file;
 
 use std::sync::Arc;
 
@@ -25,6 +26,10 @@ pub enum DiskError {
     Fat(#[from] crate::fat::Error),
     #[error("GRUB for BIOS cannot be installed: {0}")]
     Grub(#[from] crate::grub_pc::Error),
+    #[error("syslinux cannot be installed: {0}")]
+    Syslinux(#[from] crate::syslinux::Error),
+    #[error("the directory of the boot loader is missing on /boot")]
+    NoLoaderDirectory,
     #[error("the partition table cannot be written: {0}")]
     PartitionTable(String),
 }

@@ -2,6 +2,7 @@
 
 use super::image::Image;
 use super::{EfiFile, Partition, Table, TableKind};
+use crate::os::Architecture;
 
 /// The code area of the first sector; a disk signature and the DOS entries follow.
 const MBR_CODE: usize = 440;
@@ -16,7 +17,7 @@ pub fn firmware(
 ) -> String {
     let code = image.slice(0, image.size).bytes::<MBR_CODE>(0).is_some_and(|code| code.iter().any(|&byte| byte != 0));
     let bios = match table.kind {
-        TableKind::Gpt => bios_on_gpt(image, code, partitions, problems),
+        TableKind::Gpt => code && has_boot_sector(image, partitions) || bios_on_gpt(image, code, partitions, problems),
         TableKind::Dos => code,
         TableKind::None => false,
     };
@@ -28,6 +29,15 @@ pub fn firmware(
         (false, false) => "none: no boot loader found",
     }
     .to_owned()
+}
+
+/// syslinux: the code in the first sector starts the boot sector of the partition that has the attribute for it.
+fn has_boot_sector(image: &Image, partitions: &[Partition]) -> bool {
+    let legacy = |partition: &&Partition| partition.attributes.iter().any(|name| name == "legacy-bios-bootable");
+    partitions.iter().filter(legacy).any(|partition| {
+        let sector = image.slice(partition.start, partition.bytes).bytes::<512>(0);
+        sector.is_some_and(|sector| sector[510..] == [0x55, 0xaa])
+    })
 }
 
 /// With a GPT, the code in the first sector loads GRUB's core from the BIOS boot partition: it takes both.
@@ -46,6 +56,17 @@ fn bios_on_gpt(image: &Image, code: bool, partitions: &[Partition], problems: &m
         });
     }
     core && code
+}
+
+/// The architecture whose firmware starts this program.
+pub fn architecture(file: &EfiFile) -> Option<Architecture> {
+    let path = file.path.to_ascii_lowercase();
+    Some(match path.strip_prefix("efi/boot/boot")?.strip_suffix(".efi")? {
+        "x64" => Architecture::X86_64,
+        "aa64" => Architecture::Aarch64,
+        "riscv64" => Architecture::Riscv64,
+        _ => return None,
+    })
 }
 
 /// What firmware starts from a disk without being told a path: `\EFI\BOOT\BOOT{arch}.EFI`, UEFI 2.10, 3.5.1.1.

@@ -28,6 +28,7 @@ pub use facts::{
 };
 pub use text::text;
 
+use crate::os::Architecture;
 use crate::qcow2;
 use image::Image;
 use volume::Volume;
@@ -85,19 +86,37 @@ pub fn inspect(path: &Path) -> Result<Inspection, Error> {
     Ok(inspection)
 }
 
-/// Whether firmware with Secure Boot would start this disk by its shim: the ESP holds a signed shim and a signed GRUB or
-/// systemd-boot. Reads the partition table and the ESP, nothing else.
+/// What a machine has to be to start a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Firmware with Secure Boot would start it by its shim: the ESP holds a signed shim and a signed GRUB or systemd-boot.
+    pub secure_boot: bool,
+    pub uefi: bool,
+    pub bios: bool,
+    /// By the program that UEFI starts, else by the root partition's type; nothing when neither says it.
+    pub architecture: Option<Architecture>,
+}
+
+/// Reads the partition table and the ESP, nothing else.
 ///
 /// # Errors
-/// As [`inspect`], but a disk without table or ESP is merely `false`.
-pub fn has_shim(path: &Path) -> Result<bool, Error> {
+/// As [`inspect`], but a disk without table or ESP is merely one that nothing starts.
+pub fn start(path: &Path) -> Result<Start, Error> {
     let image = Image::open(path)?;
     let mut ignored = Vec::new();
-    let (_, partitions) = table::read(&image, &mut ignored);
+    let (table, partitions) = table::read(&image, &mut ignored);
     let esp = partitions.iter().find(|partition| partition.is_esp());
     let volumes: Vec<_> =
         esp.and_then(|esp| Volume::fat(esp.number, image.slice(esp.start, esp.bytes)).ok()).into_iter().collect();
-    Ok(efi::secure_boot(&efi::files(&partitions, &volumes, &mut ignored)))
+    let files = efi::files(&partitions, &volumes, &mut ignored);
+    let words = firmware::firmware(&image, &table, &partitions, &files, &mut ignored);
+    let by_program = files.iter().find_map(firmware::architecture);
+    Ok(Start {
+        secure_boot: efi::secure_boot(&files),
+        uefi: words.contains("UEFI"),
+        bios: words.contains("BIOS"),
+        architecture: by_program.or_else(|| partitions.iter().find_map(partition_type::root_architecture)),
+    })
 }
 
 /// The partition's filesystem, if it is one that can be entered.

@@ -1,5 +1,8 @@
 //! Partition types and attributes in words: UEFI 2.10 chapter 5, the Discoverable Partitions Specification, DOS types.
 
+use super::Partition;
+use crate::os::Architecture;
+
 /// Type GUIDs as `gpt` prints them.
 const GPT_TYPES: [(&str, &str); 24] = [
     ("c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "EFI system"),
@@ -30,6 +33,12 @@ const GPT_TYPES: [(&str, &str); 24] = [
 
 pub fn gpt_type_name(guid: &str) -> &'static str {
     GPT_TYPES.iter().find(|(known, _)| *known == guid).map_or("unknown", |(_, name)| name)
+}
+
+/// The architecture that a root partition is for.
+pub fn root_architecture(partition: &Partition) -> Option<Architecture> {
+    let name = partition.type_name.strip_prefix("Linux root (")?.strip_suffix(')')?;
+    name.parse().ok()
 }
 
 pub fn dos_type_name(kind: u8) -> &'static str {

@@ -121,20 +121,33 @@ fn is_efi_name(name: &str) -> bool {
     name.ends_with(".efi") || name.ends_with(".efi.signed")
 }
 
+/// The architecture that an EFI program is for.
+pub fn efi_machine(bytes: &[u8]) -> Option<Architecture> {
+    Some(match PeFile64::parse(bytes).ok()?.architecture() {
+        object::Architecture::X86_64 => Architecture::X86_64,
+        object::Architecture::Aarch64 => Architecture::Aarch64,
+        object::Architecture::Riscv64 => Architecture::Riscv64,
+        _ => return None,
+    })
+}
+
+/// Whether an EFI program carries an Authenticode signature.
+pub fn is_signed(bytes: &[u8]) -> bool {
+    PeFile64::parse(bytes).is_ok_and(|file| has_certificates(&file))
+}
+
+fn has_certificates(file: &PeFile64<'_>) -> bool {
+    let certificates = file.data_directories().get(pe::IMAGE_DIRECTORY_ENTRY_SECURITY);
+    certificates.is_some_and(|directory| directory.size.get(LittleEndian) > 0)
+}
+
 /// What an EFI program is; `None` for what is none of ours, for another architecture, and for what cannot be read.
 fn classify(bytes: &[u8], architecture: Architecture) -> Option<(EfiRole, bool)> {
     let file = PeFile64::parse(bytes).ok()?;
-    let machine = match architecture {
-        Architecture::X86_64 => object::Architecture::X86_64,
-        Architecture::Aarch64 => object::Architecture::Aarch64,
-        Architecture::Riscv64 => object::Architecture::Riscv64,
-        Architecture::Ppc64le | Architecture::S390x => return None,
-    };
-    if file.architecture() != machine {
+    if efi_machine(bytes) != Some(architecture) {
         return None;
     }
-    let certificates = file.data_directories().get(pe::IMAGE_DIRECTORY_ENTRY_SECURITY);
-    let signed = certificates.is_some_and(|directory| directory.size.get(LittleEndian) > 0);
+    let signed = has_certificates(&file);
     let section = |name: &str| file.section_by_name(name).and_then(|section| section.data().ok());
     let role = if let Some(mods) = section("mods") {
         let (prefix, modules) = grub_modules(mods)?;

@@ -26,6 +26,19 @@ pub enum DeviceTree {
     Directory(InodeId),
 }
 
+/// Where bootc's composefs backend looks for a unified kernel image.
+fn unified_kernel_image(files: &Files<'_>) -> Result<Option<String>, ReadError> {
+    let modules = files.list("usr/lib/modules")?.into_iter().map(|version| format!("usr/lib/modules/{version}"));
+    let places = modules.chain(["boot/EFI/Linux".to_owned(), "usr/lib/efi/EFI/Linux".to_owned()]);
+    for place in places {
+        let name = files.list(&place)?.into_iter().find(|name| name.ends_with(".efi"));
+        if let Some(name) = name {
+            return Ok(Some(format!("{place}/{name}")));
+        }
+    }
+    Ok(None)
+}
+
 impl Kernel {
     /// The one kernel of the image; none and several are errors (libostree would take whichever it reads first).
     pub fn find(files: &Files<'_>) -> Result<Kernel, OsError> {
@@ -37,7 +50,10 @@ impl Kernel {
         }
         match <[String; 1]>::try_from(versions) {
             Ok([version]) => Kernel::at(files, version),
-            Err(none) if none.is_empty() => Err(OsError::NoKernel),
+            Err(none) if none.is_empty() => Err(match unified_kernel_image(files)? {
+                Some(path) => OsError::UnifiedKernelOnly { path },
+                None => OsError::NoKernel,
+            }),
             Err(several) => Err(OsError::SeveralKernels(several)),
         }
     }

@@ -11,7 +11,7 @@ mod prepare_root;
 mod selinux;
 
 pub use architecture::Architecture;
-pub use bootloader_files::{EfiBinary, EfiRole, EfiSearch};
+pub use bootloader_files::{EfiBinary, EfiRole, EfiSearch, efi_machine, is_signed};
 pub use install_config::{InstallConfig, RootFilesystem};
 pub use kernel::{DeviceTree, Kernel};
 pub use os_release::OsRelease;
@@ -28,6 +28,11 @@ pub enum OsError {
     Read(#[from] ReadError),
     #[error("the image has no kernel: no directory below usr/lib/modules holds a `vmlinuz`")]
     NoKernel,
+    #[error(
+        "the image boots by a unified kernel image alone (`{path}`), as bootc's composefs backend has it, and only images with \
+         a `vmlinuz` and an initramfs for ostree are built"
+    )]
+    UnifiedKernelOnly { path: String },
     #[error("the image has {} kernels ({}), and a bootable container has exactly one", .0.len(), .0.join(", "))]
     SeveralKernels(Vec<String>),
     #[error("the image has no initramfs: usr/lib/modules/{kernel} has neither `initramfs.img` nor `initramfs`")]

@@ -2,10 +2,11 @@
 
 use super::{Checksum, ObjectName};
 
-/// The file `config` as bootc leaves it, 0644: no boot loader that libostree would rewrite, boot entries with `/boot` in
-/// their paths, and a sysroot that is mounted read-only.
-pub const CONFIG: &str =
-    "[core]\nrepo_version=1\nmode=bare\n\n[sysroot]\nbootloader=none\nbootprefix=true\nreadonly=true\n";
+/// The file `config` as bootc leaves it, 0644: boot entries with `/boot` in their paths, a sysroot that is mounted read-only,
+/// and `bootloader` as what libostree keeps a menu for: `none` where the loader reads boot entries itself.
+pub fn config(bootloader: &str) -> String {
+    format!("[core]\nrepo_version=1\nmode=bare\n\n[sysroot]\nbootloader={bootloader}\nbootprefix=true\nreadonly=true\n")
+}
 
 /// The directories (0755) a repository always has besides `objects/00` to `objects/ff`, parents first.
 pub const DIRECTORIES: [&str; 9] =
@@ -56,6 +57,6 @@ mod tests {
 
     #[test]
     fn the_config_is_that_of_the_reference_disk() {
-        assert_eq!(CONFIG.len(), 89);
+        assert_eq!(config("none").len(), 89);
     }
 }

@@ -46,6 +46,7 @@ pub fn build_as(source: &str, kind: OutputType, config: Option<&str>, adjust: im
         root_filesystem: None,
         layout: None,
         bootloader: BootloaderChoice::Auto,
+        bootloader_files: None,
         target: None,
         architecture: None,
         stateroot: None,

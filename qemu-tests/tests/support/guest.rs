@@ -15,6 +15,7 @@ const OFF_WITHIN: Duration = Duration::from_secs(180);
 
 pub struct Guest {
     machine: Machine,
+    name: String,
 }
 
 impl Guest {
@@ -30,6 +31,13 @@ impl Guest {
 
     /// As [`Guest::boot_in`], on a machine of any architecture.
     pub fn boot_on(arch: Arch, network: Network, name: &str, firmware: Firmware, drives: Vec<Drive>) -> Guest {
+        let mut guest = Guest::start(arch, network, name, firmware, drives);
+        guest.is_up();
+        guest
+    }
+
+    /// Starts a machine and does not wait.
+    pub fn start(arch: Arch, network: Network, name: &str, firmware: Firmware, drives: Vec<Drive>) -> Guest {
         match arch {
             Arch::X86_64 => oracle::tool("qemu-system-x86_64", "qemu-system-x86 ovmf"),
             Arch::Aarch64 => oracle::tool("qemu-system-aarch64", "qemu-system-arm qemu-efi-aarch64"),
@@ -50,23 +58,30 @@ impl Guest {
             log: Some(log.clone()),
         };
         let machine = Machine::start(&config).unwrap_or_else(|error| missing(&error));
+        Guest { machine, name: name.to_owned() }
+    }
+
+    /// Waits until systemd has started everything.
+    pub fn is_up(&mut self) {
         let started = Instant::now();
-        let mut guest = Guest { machine };
-        guest.wait_for_root_shell(name);
-        let (_, state) = guest
+        self.wait_for_root_shell();
+        let (_, state) = self
             .machine
             .shell_within("systemctl is-system-running --wait", BOOTS_WITHIN)
-            .unwrap_or_else(|error| panic!("{name} does not come up: {error}; console: {}", log.display()));
-        println!("{name}: {} after {:.0} s", state.trim(), started.elapsed().as_secs_f64());
-        guest
+            .unwrap_or_else(|error| panic!("{} does not come up: {error}", self.name));
+        println!("{}: {} after {:.0} s", self.name, state.trim(), started.elapsed().as_secs_f64());
+    }
+
+    /// Waits for words on the serial console.
+    pub fn sees(&mut self, pattern: &str) {
+        let waited = self.machine.console().expect(&Regex::new(pattern).unwrap(), BOOTS_WITHIN);
+        waited.unwrap_or_else(|error| panic!("{}: {error}", self.name));
     }
 
     /// Not a byte is typed before: a guest whose second console had been typed at all through the boot once never opened its
     /// shell there.
-    fn wait_for_root_shell(&mut self, name: &str) {
-        let started = Regex::new("Started serial-getty@hvc0").unwrap();
-        let waited = self.machine.console().expect(&started, BOOTS_WITHIN);
-        waited.unwrap_or_else(|error| panic!("{name} does not come up: {error}"));
+    fn wait_for_root_shell(&mut self) {
+        self.sees("Started serial-getty@hvc0");
     }
 
     /// Output of a command that has to succeed.

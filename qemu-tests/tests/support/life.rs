@@ -70,11 +70,19 @@ impl Repository {
     }
 }
 
-/// One disk, and the machine that it is in.
-pub struct Life {
+/// The machine that a disk is put in.
+#[derive(Clone, Debug)]
+pub struct Machine {
     pub name: String,
     pub arch: Arch,
     pub firmware: Firmware,
+    /// Bytes by which its drive is larger than the disk that was built.
+    pub more: u64,
+}
+
+/// One disk, and the machine that it is in.
+pub struct Life {
+    pub machine: Machine,
     pub disk: BuiltDisk,
     pub repository: Repository,
     drive: PathBuf,
@@ -83,13 +91,7 @@ pub struct Life {
 
 impl Life {
     /// Builds the disk from the repository's ref; `adjust` chooses loader and layout.
-    pub fn new(
-        name: &str,
-        arch: Arch,
-        firmware: Firmware,
-        repository: Repository,
-        adjust: impl FnOnce(&mut Request),
-    ) -> Life {
+    pub fn new(machine: Machine, repository: Repository, adjust: impl FnOnce(&mut Request)) -> Life {
         let source = repository.server.reference(BRANCH);
         let url = format!("http://10.0.2.2:{}", repository.server.port);
         let disk = build_as(&source, OutputType::Qcow2, None, |request| {
@@ -100,15 +102,26 @@ impl Life {
         });
         assert_eq!(disk.report.deployment.commit, repository.first, "the same commit id arrives");
         let directory = tempfile::tempdir().unwrap();
-        let drive = disk.copy_on_larger_disk(&directory, disk.report.disk.bytes);
-        Life { name: name.to_owned(), arch, firmware, disk, repository, drive, _directory: directory }
+        let drive = disk.copy_on_larger_disk(&directory, disk.report.disk.bytes + machine.more);
+        Life { machine, disk, repository, drive, _directory: directory }
     }
 
     /// The machine is switched on.
     pub fn boot(&self, occasion: &str) -> Guest {
         let drive = Drive { path: self.drive.clone(), format: DiskFormat::Qcow2, changes: Changes::Kept };
-        let name = format!("{}-{occasion}", self.name);
-        Guest::boot_on(self.arch, Network::Open, &name, self.firmware, vec![drive])
+        let Machine { name, arch, firmware, .. } = &self.machine;
+        Guest::boot_on(*arch, Network::Open, &format!("{name}-{occasion}"), *firmware, vec![drive])
+    }
+
+    /// The machine is switched on, and its boot menu is answered: `keys` are typed when `seen` is on the screen.
+    pub fn boot_and_choose(&self, occasion: &str, seen: &str, keys: &str) -> Guest {
+        let drive = Drive { path: self.drive.clone(), format: DiskFormat::Qcow2, changes: Changes::Kept };
+        let Machine { name, arch, firmware, .. } = &self.machine;
+        let mut guest = Guest::start(*arch, Network::Open, &format!("{name}-{occasion}"), *firmware, vec![drive]);
+        guest.sees(seen);
+        guest.console().send(keys).unwrap();
+        guest.is_up();
+        guest
     }
 
     /// Everything runs, and it is the first or the second version.
@@ -172,7 +185,7 @@ impl Life {
         guest.cut_power();
 
         let mut guest = self.boot("cut");
-        println!("{}: version {} after the power cut", self.name, self.running_version(&mut guest));
+        println!("{}: version {} after the power cut", self.machine.name, self.running_version(&mut guest));
         guest.cut_power_while_shutting_down(Duration::from_secs(2));
 
         let mut guest = self.boot("second-upgrade");
