@@ -149,9 +149,9 @@ impl Life {
         assert!(said.contains("Bootloader updated") || said.contains("bootversion"), "{said}");
     }
 
-    /// The other deployment becomes the default.
+    /// The other deployment becomes the default; libostree 2022.7 can only take the newest one away.
     pub fn roll_back(&self, guest: &mut Guest) {
-        guest.says("ostree admin set-default 1");
+        guest.says("ostree admin set-default 1 2>&1 || ostree admin undeploy 0 2>&1");
     }
 
     /// What the machine left on its disk, while it is off.
@@ -167,9 +167,10 @@ impl Life {
 
     /// First boot, upgrade, rollback, second upgrade, power cuts between finishing an upgrade and starting it: after each the
     /// machine comes up with a version that was asked for.
-    pub fn is_lived(&mut self) {
+    pub fn is_lived(&mut self) -> Versions {
         let mut guest = self.boot("first");
         self.is_running(&mut guest, 1);
+        system::mounts_are_ostrees(&mut guest);
         self.upgrade(&mut guest);
         guest.power_off();
 
@@ -180,8 +181,8 @@ impl Life {
 
         let mut guest = self.boot("rolled-back");
         self.is_running(&mut guest, 1);
-        self.roll_back(&mut guest);
-        // Written out by libostree itself before it says that it is done.
+        self.upgrade(&mut guest);
+        // What libostree says is done is written out.
         guest.cut_power();
 
         let mut guest = self.boot("cut");
@@ -192,7 +193,17 @@ impl Life {
         self.is_running(&mut guest, 2);
         system::ostree_objects_are_whole(&mut guest);
         system::Room::on(&mut guest, "/sysroot");
+        let first_line = |said: String| said.lines().next().unwrap_or_default().to_owned();
+        let ostree = guest.says("ostree --version | sed -n \"s/.*Version: '\\(.*\\)'/\\1/p\"");
+        let systemd = guest.says("systemctl --version | sed -n '1s/.*(\\(.*\\))/\\1/p'");
         guest.power_off();
         self.used_disk_is_sound();
+        Versions { ostree: first_line(ostree), systemd: first_line(systemd) }
     }
+}
+
+/// What ran in the guest.
+pub struct Versions {
+    pub ostree: String,
+    pub systemd: String,
 }
