@@ -5,8 +5,11 @@
 DEMO_PACKAGES := mmdebstrap qemu-system-x86 qemu-utils ovmf gcc libc6-dev
 # The judges of the tests. The loaders are Debian's own signed ones, to tell EFI programs apart.
 TEST_PACKAGES := $(DEMO_PACKAGES) acl attr dosfstools e2fsprogs erofs-utils fdisk file fsverity gdisk gpg gpg-agent grub-common grub-pc-bin \
-	extlinux grub-efi-amd64-signed libarchive-tools libxml2-utils mount mtools nginx-light openssl ostree passwd python3 shim-signed skopeo \
+	extlinux grub-efi-amd64-bin grub-efi-amd64-signed libarchive-tools libxml2-utils mount mtools nginx-light openssl ostree passwd python3 shim-signed skopeo \
 	syslinux syslinux-common syslinux-efi systemd systemd-boot-efi tar util-linux
+
+# What the boot matrix needs beside: arm64 machines, and an emulator for the scripts of arm64 packages.
+MATRIX_PACKAGES := $(TEST_PACKAGES) arch-test binfmt-support qemu-efi-aarch64 qemu-system-arm qemu-user-static
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Tests are compiled as this user and run as root: some of the judges are the kernel's own filesystems.
@@ -15,12 +18,13 @@ AS_ROOT := --config 'target."cfg(all())".runner=["sudo","-E"]'
 endif
 OUT := target/demo
 
-.PHONY: help demo test lint test-large bench packages-demo packages-test
+.PHONY: help demo test lint test-large test-boot-matrix bench packages-demo packages-test packages-matrix
 
 help:
 	@echo 'make demo        build a test OS, a qcow2 disk from it as this user, boot it, show it'
 	@echo 'make test        all tests; those whose judge is the kernel run with sudo'
 	@echo 'make test-large  boots an image of 2 GB'
+	@echo 'make test-boot-matrix  every firmware, loader and client; hours, goes on where it was stopped'
 	@echo 'make bench       the table of numbers in the README'
 
 demo: packages-demo
@@ -42,6 +46,10 @@ lint:
 
 test-large: packages-test
 	cargo $(AS_ROOT) test -p qemu-tests --features large --test boot_large -- --nocapture
+
+test-boot-matrix: packages-matrix
+	cargo $(AS_ROOT) test -p bootwright --test grub_efi -- --ignored
+	cargo $(AS_ROOT) test -p qemu-tests --features matrix --test boot_matrix
 
 bench: packages-test
 	cargo $(AS_ROOT) bench --bench build
@@ -65,3 +73,8 @@ packages-demo:
 
 packages-test:
 	$(call install,$(TEST_PACKAGES))
+
+packages-matrix:
+	$(call install,$(MATRIX_PACKAGES))
+	[ -e /proc/sys/fs/binfmt_misc/register ] || $(SUDO) mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
+	[ -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ] || $(SUDO) update-binfmts --enable qemu-aarch64

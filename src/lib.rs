@@ -19,6 +19,8 @@ pub mod digest;
 pub mod disk;
 pub mod ext4;
 pub mod fat;
+pub mod grub_efi;
+pub mod grub_module;
 pub mod grub_pc;
 pub mod http;
 pub mod image;

@@ -1,6 +1,6 @@
 //! What was asked: the command line and the configuration file, merged. Shape is checked where the words are read; no I/O here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::bootloader::Provided;
 use crate::config::Customizations;
@@ -56,6 +56,34 @@ pub struct Request {
     /// Whether SHA256SUMS is written.
     pub checksums: bool,
     pub threads: usize,
+}
+
+impl Request {
+    /// One disk of an image, everything else left to the image and the architecture.
+    pub fn plain(image: SourceRef, kind: OutputType, output: &Path) -> Request {
+        Request {
+            image,
+            types: vec![kind],
+            output: output.to_owned(),
+            root_filesystem: None,
+            layout: None,
+            bootloader: BootloaderChoice::Auto,
+            bootloader_files: None,
+            target: None,
+            architecture: None,
+            stateroot: None,
+            kargs: Vec::new(),
+            disk_size: None,
+            compression: Compression::None,
+            default_kernel_args: true,
+            seed: None,
+            customizations: Customizations::default(),
+            ostree: OstreeRequest::default(),
+            source_date_epoch: None,
+            checksums: false,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
 }
 
 /// What was asked of a ref of an ostree repository.

@@ -23,7 +23,7 @@ fn platform_file(name: &str) -> Vec<u8> {
 
 fn parts() -> Parts {
     let moddep = String::from_utf8(platform_file("moddep.lst")).unwrap();
-    let names = grub_pc::in_order(&moddep, &MODULES);
+    let names = bootwright::grub_module::in_order(&moddep, &MODULES);
     Parts {
         kernel: platform_file("kernel.img"),
         diskboot: platform_file("diskboot.img"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::grub_bios::{self, GrubBios};
+use super::grub_uefi_modules::GrubUefiModules;
 use super::{Boot, BootloaderError, GrubUefi, LoaderFiles, Places, Summary};
 use crate::os::{Architecture, Os};
 use crate::tree::Files;
@@ -15,8 +16,53 @@ const TIMEOUT: &str = "2";
 
 /// GRUB for UEFI, for BIOS or for both; where one is missing, why.
 pub struct Grub<'a> {
-    uefi: Result<GrubUefi<'a>, String>,
+    uefi: Result<Uefi<'a>, String>,
     bios: Result<GrubBios<'a>, String>,
+}
+
+/// The program that UEFI starts.
+enum Uefi<'a> {
+    /// As the image brings it.
+    ReadyMade(GrubUefi<'a>),
+    Modules {
+        modules: GrubUefiModules<'a>,
+        suffix: &'static str,
+    },
+}
+
+impl<'a> Uefi<'a> {
+    fn choose(os: &'a Os) -> Result<Uefi<'a>, BootloaderError> {
+        let error = match GrubUefi::choose(&os.efi_binaries, os.architecture) {
+            Ok(grub) => return Ok(Uefi::ReadyMade(grub)),
+            Err(error) => error,
+        };
+        let modules = GrubUefiModules::choose(os.grub_efi.as_deref(), os.architecture);
+        match (modules, os.architecture.efi_suffix()) {
+            (Some(modules), Some(suffix)) => Ok(Uefi::Modules { modules, suffix }),
+            _ => Err(error),
+        }
+    }
+
+    /// All files for the ESP, and whether its GRUB has the command `blscfg`.
+    fn files(&self, image: &Files<'_>, boot_uuid: &str) -> Result<(BTreeMap<String, Vec<u8>>, bool), BootloaderError> {
+        match self {
+            Uefi::ReadyMade(grub) => Ok((grub.files(image, boot_uuid)?, grub.has("blscfg"))),
+            Uefi::Modules { modules, suffix } => {
+                let (program, blscfg) = modules.program(image, boot_uuid)?;
+                let path = format!("EFI/BOOT/BOOT{}.EFI", suffix.to_ascii_uppercase());
+                Ok((BTreeMap::from([(path, program)]), blscfg))
+            }
+        }
+    }
+
+    fn reason(&self) -> String {
+        match self {
+            Uefi::ReadyMade(grub) => grub.reason(),
+            Uefi::Modules { modules, .. } => {
+                format!("GRUB for UEFI is built from the image's own modules in {}, unsigned", modules.place)
+            }
+        }
+    }
 }
 
 impl<'a> Grub<'a> {
@@ -26,7 +72,7 @@ impl<'a> Grub<'a> {
     /// No firmware would find anything.
     pub fn choose(os: &'a Os, places: Places) -> Result<Grub<'a>, BootloaderError> {
         let uefi = match places.esp {
-            true => GrubUefi::choose(&os.efi_binaries, os.architecture),
+            true => Uefi::choose(os),
             false => Err(BootloaderError::NoEsp),
         };
         let bios = match (os.architecture, places.bios_boot) {
@@ -43,10 +89,10 @@ impl<'a> Grub<'a> {
 
     /// All files for the ESP and /boot, and the code for BIOS.
     pub fn files(&self, image: &Files<'_>, boot: &Boot<'_>) -> Result<LoaderFiles, BootloaderError> {
-        let blscfg = self.uses_blscfg();
-        let esp = match &self.uefi {
+        // One menu serves both: what GRUB for UEFI has built in decides, as modules cannot be added under Secure Boot.
+        let (esp, blscfg) = match &self.uefi {
             Ok(uefi) => uefi.files(image, &boot.boot_uuid)?,
-            Err(_) => BTreeMap::new(),
+            Err(_) => (BTreeMap::new(), false),
         };
         let bios = match &self.bios {
             Ok(bios) => grub_bios::code(bios, image, &boot.boot_uuid, blscfg)?,
@@ -60,11 +106,6 @@ impl<'a> Grub<'a> {
         let menu = BTreeMap::from([("grub2/grub.cfg".to_owned(), self.menu(boot, blscfg).into_bytes())]);
         let summary = self.summary(bios.as_ref().err());
         Ok(LoaderFiles { esp, boot: menu, summary, bios: bios.ok(), ..LoaderFiles::default() })
-    }
-
-    /// One menu serves both: what GRUB for UEFI has built in decides, as its modules cannot be added under Secure Boot.
-    fn uses_blscfg(&self) -> bool {
-        self.uefi.as_ref().is_ok_and(|uefi| uefi.has("blscfg"))
     }
 
     fn menu(&self, boot: &Boot<'_>, blscfg: bool) -> String {
@@ -97,10 +138,14 @@ impl<'a> Grub<'a> {
             (Ok(_), Some(_)) => "UEFI only",
             (Err(_), _) => "BIOS only",
         };
+        let ready_made = self.uefi.as_ref().ok().and_then(|uefi| match uefi {
+            Uefi::ReadyMade(grub) => Some(grub),
+            Uefi::Modules { .. } => None,
+        });
         Summary {
             loader: "grub".to_owned(),
-            files: self.uefi.as_ref().map(GrubUefi::sources).unwrap_or_default(),
-            secure_boot: self.uefi.as_ref().is_ok_and(GrubUefi::secure_boot),
+            files: ready_made.map(GrubUefi::sources).unwrap_or_default(),
+            secure_boot: ready_made.is_some_and(GrubUefi::secure_boot),
             firmware: firmware.to_owned(),
             reason: self.reason_with(no_bios),
         }

@@ -1,6 +1,7 @@
 //! GRUB for BIOS out of the image's modules, for a BIOS boot partition or the gap behind a DOS label.
 
 use super::BootloaderError;
+use crate::grub_module;
 use crate::grub_pc::{self, Parts};
 use crate::tree::Files;
 
@@ -73,7 +74,7 @@ pub fn code(
     }
     let moddep = String::from_utf8_lossy(&read("moddep.lst")?).into_owned();
     let mut modules = Vec::new();
-    for name in grub_pc::in_order(&moddep, &wanted) {
+    for name in grub_module::in_order(&moddep, &wanted) {
         match files.read(&format!("{place}/{name}.mod"), LIMIT)? {
             Some(module) => modules.push(module),
             None => return Ok(Err(format!("GRUB for BIOS in `{place}` lacks the module `{name}`"))),

@@ -5,6 +5,7 @@
 mod grub;
 mod grub_bios;
 mod grub_uefi;
+mod grub_uefi_modules;
 mod provided;
 mod syslinux;
 mod systemd_boot;
@@ -30,6 +31,10 @@ pub enum BootloaderError {
     NoGrub { architecture: Architecture, places: &'static str },
     #[error("{0} has no UEFI, and GRUB for UEFI is the only boot loader supported yet")]
     NoUefi(Architecture),
+    #[error("GRUB for UEFI in `{place}` lacks the module `{name}`")]
+    NoGrubModule { place: String, name: String },
+    #[error("GRUB for UEFI cannot be built from its modules: {0}")]
+    GrubModules(#[from] crate::grub_efi::Error),
     #[error("the image has no systemd-boot for {architecture} (usr/lib/systemd/boot/efi/systemd-boot*.efi)")]
     NoSystemdBoot { architecture: Architecture },
     #[error("the image lacks {missing}, which copy boot entries to the ESP for systemd-boot")]

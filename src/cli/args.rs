@@ -142,6 +142,9 @@ pub struct OstreeArgs {
     pub tls_client_key: Option<PathBuf>,
 }
 
+/// A root shell comes from systemd 256 or newer by itself.
+const LIFE: &str = "The machine's life (needs a root shell on hvc0)";
+
 #[derive(Args)]
 pub struct TestArgs {
     /// A raw or qcow2 disk; it is not changed
@@ -152,6 +155,18 @@ pub struct TestArgs {
     /// [default: uefi-secure when an x86_64 disk has shim, else uefi, else bios]
     #[arg(long, value_name = "FIRMWARE")]
     pub firmware: Option<FirmwareChoice>,
+    /// Give the machine a drive of this size, larger than the disk, and see whether the system grows into it
+    #[arg(long, value_name = "SIZE", help_heading = LIFE)]
+    pub grow: Option<Bytes>,
+    /// Restart the system so many times
+    #[arg(long, value_name = "N", default_value = "0", help_heading = LIFE)]
+    pub reboots: u32,
+    /// Upgrade to this version, go back, upgrade again: ostree:DIR#REF (archive mode), or an image as for `build`
+    #[arg(long, value_name = "SOURCE", help_heading = LIFE)]
+    pub upgrade: Option<String>,
+    /// Cut the power while the upgrade is deployed, shut down for and started
+    #[arg(long, requires = "upgrade", help_heading = LIFE)]
+    pub cut_power: bool,
     /// Succeed when the console shows this regex; repeatable [default: a login prompt]
     #[arg(long, value_name = "REGEX")]
     pub expect: Vec<String>,

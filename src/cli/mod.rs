@@ -10,6 +10,7 @@ mod ostree;
 mod progress;
 mod survey;
 mod test;
+mod upgrade;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

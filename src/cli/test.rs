@@ -8,16 +8,28 @@ use anyhow::Context;
 
 use super::args::{AccelChoice, FirmwareChoice, TestArgs};
 use super::progress::{self, Lines};
+use super::upgrade;
 use super::{Outcome, print, wrong};
 use crate::inspect;
 use crate::os::Architecture;
-use crate::smoke::{self, Accel, Accelerator, Arch, Event, Firmware, Regex, Request, Verdict};
+use crate::smoke::{self, Accel, Accelerator, Arch, Event, Firmware, Life, Regex, Request, Verdict};
 
 pub fn run(args: &TestArgs) -> anyhow::Result<Outcome> {
     let request = request(args)?;
     smoke::stop_on_signals(request.stop.clone())?;
     let lines = progress::lines(args.progress);
-    let verdict = smoke::run(&request, &mut |event| show(&lines, &event))?;
+    let next = args.upgrade.as_deref().map(upgrade::prepare).transpose()?;
+    let life = Life {
+        reboots: args.reboots,
+        upgrade: next.as_ref().map(|next| next.upgrade.clone()),
+        cut_power: args.cut_power,
+    };
+    let mut events = |event: Event<'_>| show(&lines, &event);
+    let verdict = if life.is_empty() && args.grow.is_none() {
+        smoke::run(&request, &mut events)?
+    } else {
+        smoke::live(&request, &life, &mut events)?
+    };
     let name = args.disk.file_name().unwrap_or_default().to_string_lossy();
     if let Some(path) = &args.junit {
         save(path, &smoke::junit(&verdict, &name))?;
@@ -48,6 +60,7 @@ fn request(args: &TestArgs) -> anyhow::Result<Request> {
         timeout: args.timeout.map(Duration::from_secs),
         memory_mib: args.memory,
         screenshot: args.screenshot.clone(),
+        grow_to: args.grow.map(|size| size.0),
         log: args.log.clone(),
         accel: match args.accel {
             AccelChoice::Auto => Accel::Auto,
@@ -74,6 +87,10 @@ fn show(lines: &Lines, event: &Event<'_>) {
         Event::Started { command } => lines.detail("started", command),
         Event::Stage(stage) => lines.step("stage", &stage.to_string()),
         Event::SerialLine(line) => lines.detail("console", line),
+        Event::Step(step) => {
+            let word = if step.passed { "ok" } else { "FAILED" };
+            lines.step("step", &format!("{}: {word} after {:.0} s ({})", step.name, step.seconds, step.found));
+        }
         Event::KvmGivenUp { after, reason } => {
             let (seconds, reason) = (after.as_secs(), reason.lines().next().unwrap_or_default());
             lines.step(

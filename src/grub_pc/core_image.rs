@@ -5,12 +5,8 @@ use std::io::Write;
 use lzma_rust2::{EncodeMode, LzmaOptions, LzmaWriter, MfType};
 
 use super::{Error, SECTOR, kernel};
+use crate::grub_module::{self, MODULE_MAGIC};
 
-/// `GRUB_MODULE_MAGIC`.
-const MODULE_MAGIC: u32 = 0x676d_696d;
-const OBJECT_ELF: u32 = 0;
-const OBJECT_CONFIG: u32 = 2;
-const OBJECT_PREFIX: u32 = 3;
 /// What fits between the decompressor's place and the payload's.
 const DECOMPRESSOR_LIMIT: usize = 0xe00;
 /// Up to the reserved memory above it.
@@ -32,13 +28,8 @@ pub struct Parts {
 
 /// What is compressed: the kernel's memory, then the modules, the configuration that GRUB runs first, and its directory.
 pub fn payload(parts: &Parts, config: &str, prefix: &str) -> Result<Vec<u8>, Error> {
-    let mut objects = Vec::new();
-    for module in &parts.modules {
-        push(&mut objects, OBJECT_ELF, module, module.len());
-    }
-    for (kind, text) in [(OBJECT_CONFIG, config), (OBJECT_PREFIX, prefix)] {
-        push(&mut objects, kind, text.as_bytes(), text.len() + 1);
-    }
+    let objects = grub_module::objects(&parts.modules, config, prefix, 4);
+    let objects = objects.ok_or(Error::TooLarge { bytes: usize::MAX, limit: CORE_LIMIT })?;
     let mut payload = kernel::flat(&parts.kernel)?;
     const HEADER: u32 = 12;
     for word in [MODULE_MAGIC, HEADER, HEADER + word(objects.len())?] {
@@ -46,16 +37,6 @@ pub fn payload(parts: &Parts, config: &str, prefix: &str) -> Result<Vec<u8>, Err
     }
     payload.extend(objects);
     Ok(payload)
-}
-
-/// Kind, size with header and padding, then `len` bytes, of which those behind `bytes` are zero.
-fn push(objects: &mut Vec<u8>, kind: u32, bytes: &[u8], len: usize) {
-    let padded = len.next_multiple_of(4);
-    objects.extend(kind.to_le_bytes());
-    // OK to cast: a module of 4 GiB would not have been read.
-    objects.extend(((padded + 8) as u32).to_le_bytes());
-    objects.extend(bytes);
-    objects.resize(objects.len() + padded - bytes.len(), 0);
 }
 
 /// The whole image, for a place on the disk that is not known yet.

@@ -7,11 +7,9 @@
 mod core_image;
 mod embed;
 mod kernel;
-mod modules;
 
 pub use core_image::{Parts, core_image, payload};
 pub use embed::{CODE, Embedded, embed};
-pub use modules::in_order;
 
 /// Bytes of a sector; GRUB's boot sector knows no others.
 pub const SECTOR: usize = 512;

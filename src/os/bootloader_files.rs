@@ -66,11 +66,12 @@ pub fn reads(path: &str) -> bool {
     ROOTS.into_iter().any(below) && path.rsplit('/').next().is_some_and(is_efi_name)
 }
 
-/// Where GRUB's files for BIOS are: Debian, Fedora, openSUSE and Arch agree but for `usr/lib` and `usr/share`.
-pub fn grub_pc(files: &Files<'_>) -> Result<Option<String>, ReadError> {
-    for place in ["usr/lib/grub/i386-pc", "usr/share/grub2/i386-pc"] {
+/// Where GRUB's files for a platform (`i386-pc`, `x86_64-efi`) are: Debian, Fedora, openSUSE and Arch agree but for `usr/lib`
+/// and `usr/share`.
+pub fn grub_platform(files: &Files<'_>, platform: &str) -> Result<Option<String>, ReadError> {
+    for place in ["usr/lib/grub", "usr/share/grub2"].map(|root| format!("{root}/{platform}")) {
         if files.find(&format!("{place}/kernel.img"))?.is_some() {
-            return Ok(Some(place.to_owned()));
+            return Ok(Some(place));
         }
     }
     Ok(None)

@@ -79,8 +79,9 @@ pub struct Os {
     /// A program that can fetch the next version: bootc with skopeo and podman, rpm-ostree, or ostree.
     pub update_client: Option<&'static str>,
     pub efi_binaries: Vec<EfiBinary>,
-    /// The directory of GRUB's files for BIOS.
+    /// The directories of GRUB's modules for BIOS and for UEFI.
     pub grub_pc: Option<String>,
+    pub grub_efi: Option<String>,
 }
 
 /// Programs that grow a partition or a filesystem.
@@ -126,7 +127,12 @@ impl Os {
             has_root_definition: has_root_definition(files)?,
             update_client: update_client(files)?,
             efi_binaries: bootloader_files::find(files, architecture)?,
-            grub_pc: bootloader_files::grub_pc(files)?,
+            grub_pc: bootloader_files::grub_platform(files, "i386-pc")?,
+            grub_efi: match architecture {
+                Architecture::X86_64 => bootloader_files::grub_platform(files, "x86_64-efi")?,
+                Architecture::Aarch64 => bootloader_files::grub_platform(files, "arm64-efi")?,
+                _ => None,
+            },
             kernel,
             composefs,
         })

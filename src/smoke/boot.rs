@@ -10,7 +10,7 @@ use tempfile::TempPath;
 use super::accel::{self, kvm_patience};
 use super::transcript::{Finding, Transcript};
 use super::{Accel, Accelerator, Changes, Drive, Error, Event, Machine, MachineConfig, Network};
-use super::{Request, Verdict};
+use super::{Request, Stage, Step, Verdict, life};
 
 /// How often the time limit and the stop flag are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -40,10 +40,10 @@ pub fn run(request: &Request, events: &mut dyn FnMut(Event<'_>)) -> Result<Verdi
 }
 
 /// How the machine ran in the end.
-struct Ran {
-    seconds: f64,
-    accelerator: Accelerator,
-    kvm_given_up: Option<String>,
+pub(super) struct Ran {
+    pub seconds: f64,
+    pub accelerator: Accelerator,
+    pub kvm_given_up: Option<String>,
 }
 
 /// What came of one start.
@@ -63,7 +63,7 @@ struct End {
     warnings: Vec<String>,
 }
 
-enum Outcome {
+pub(super) enum Outcome {
     Found(Finding),
     Exited { after: Duration, status: String, said: String },
     TimeLimit(Duration),
@@ -120,7 +120,7 @@ fn config(request: &Request, accelerator: Accelerator, log: &Path) -> MachineCon
 }
 
 /// Listens until something decides; `None` when `patience` or the machine ended in silence.
-fn listen(
+pub(super) fn listen(
     request: &Request,
     machine: &mut Machine,
     transcript: &mut Transcript,
@@ -193,7 +193,7 @@ fn verdict(request: &Request, end: End, log: Log, ran: Ran) -> Result<Verdict, E
     let usual_causes = if passed { Vec::new() } else { stage.usual_causes(request.firmware).to_vec() };
     Ok(Verdict {
         passed,
-        reason: reason(&end, matched.as_deref(), ran.seconds, last_lines.is_empty()),
+        reason: reason(&end, matched.as_deref(), ran.seconds),
         stage,
         seconds: ran.seconds,
         accelerator: ran.accelerator,
@@ -205,6 +205,40 @@ fn verdict(request: &Request, end: End, log: Log, ran: Ran) -> Result<Verdict, E
         log: log.close(passed)?,
         screenshot: end.screenshot,
         warnings: end.warnings,
+        steps: Vec::new(),
+    })
+}
+
+/// What the end of a life says; `failed` is what went wrong, and how far the boot was.
+pub(super) fn life_verdict(
+    request: &Request,
+    end: life::End,
+    failed: Option<(String, Stage)>,
+    steps: Vec<Step>,
+    log: Log,
+    ran: Ran,
+) -> Result<Verdict, Error> {
+    let passed = failed.is_none();
+    let (reason, stage) = failed.unwrap_or_else(|| {
+        let done = format!("{} steps after {:.0} s", steps.len(), ran.seconds);
+        (steps.last().map_or(done.clone(), |last| format!("{done}: {}", last.found)), end.transcript.stage())
+    });
+    let usual_causes = if passed { Vec::new() } else { stage.usual_causes(request.firmware).to_vec() };
+    Ok(Verdict {
+        passed,
+        reason,
+        stage,
+        seconds: ran.seconds,
+        accelerator: ran.accelerator,
+        kvm_given_up: ran.kvm_given_up,
+        firmware: request.firmware,
+        matched: None,
+        usual_causes,
+        last_lines: end.transcript.last_lines(),
+        log: log.close(passed)?,
+        screenshot: end.screenshot,
+        warnings: end.warnings,
+        steps,
     })
 }
 
@@ -219,34 +253,49 @@ fn matched(outcome: &Outcome, last_lines: &[String]) -> Option<String> {
     }
 }
 
-fn reason(end: &End, matched: Option<&str>, seconds: f64, silent: bool) -> String {
-    let line = matched.unwrap_or_default().trim();
-    let waiting = match end.transcript.missing() {
-        _ if end.transcript.nothing_asked() => "a login prompt or the multi-user target".to_owned(),
+fn reason(end: &End, matched: Option<&str>, seconds: f64) -> String {
+    match &end.outcome {
+        Outcome::Found(Finding::Success { .. }) => {
+            format!("the guest said `{}` after {seconds:.1} s", matched.unwrap_or_default().trim())
+        }
+        other => what_happened(&end.transcript, other, Duration::from_secs_f64(seconds)),
+    }
+}
+
+/// In one sentence.
+pub(super) fn what_happened(transcript: &Transcript, outcome: &Outcome, elapsed: Duration) -> String {
+    let last_lines = transcript.last_lines();
+    let waiting = match transcript.missing() {
+        _ if transcript.nothing_asked() => "a login prompt or the multi-user target".to_owned(),
         missing => missing.join(", "),
     };
-    match &end.outcome {
-        Outcome::Found(Finding::Success { .. }) => format!("the guest said `{line}` after {:.1} s", seconds),
-        Outcome::Found(Finding::Failure { word }) => format!("the guest said `{word}`: {line}"),
+    match outcome {
+        Outcome::Found(Finding::Success { line }) => {
+            format!("the guest said `{}` after {:.1} s", line.trim(), elapsed.as_secs_f64())
+        }
+        Outcome::Found(Finding::Failure { word }) => {
+            let line = matched(outcome, &last_lines).unwrap_or_default();
+            format!("the guest said `{word}`: {}", line.trim())
+        }
         Outcome::Exited { after, status, said } => {
             let said = if said.is_empty() { String::new() } else { format!(", saying: {said}") };
             format!("QEMU ended after {:.1} s ({status}{said}) before {waiting} was seen", after.as_secs_f64())
         }
         Outcome::TimeLimit(limit) => {
-            let heard = if silent { ", nothing was heard at all" } else { "" };
+            let heard = if last_lines.is_empty() { ", nothing was heard at all" } else { "" };
             format!("{waiting} was not seen within {:.0} s{heard}", limit.as_secs_f64())
         }
     }
 }
 
 /// The console log: at the asked place, or in a file that goes when nobody needs it.
-enum Log {
+pub(super) enum Log {
     Asked(PathBuf),
     Own(TempPath),
 }
 
 impl Log {
-    fn create(asked: Option<&Path>) -> Result<Self, Error> {
+    pub(super) fn create(asked: Option<&Path>) -> Result<Self, Error> {
         if let Some(path) = asked {
             File::create(path).map_err(Error::io("creating the log", path))?;
             return Ok(Self::Asked(path.to_owned()));
@@ -255,7 +304,7 @@ impl Log {
         Ok(Self::Own(made.map_err(Error::io("creating a log in", std::env::temp_dir()))?.into_temp_path()))
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         match self {
             Self::Asked(path) => path,
             Self::Own(path) => path,

@@ -118,6 +118,20 @@ impl Machine {
         self.shell.as_mut().ok_or(Error::NoShellConsole)?.run(command, within)
     }
 
+    /// Waits a while for the word that a shell meant for us begins with; another shell is found by typing.
+    pub(super) fn wait_for_shell(&mut self, within: Duration) {
+        if let Some(shell) = &mut self.shell {
+            shell.wait_ready(within);
+        }
+    }
+
+    /// The system ends, and its shell with it: the next one has to be waited for.
+    pub(super) fn shell_is_gone(&mut self) {
+        if let Some(shell) = &mut self.shell {
+            shell.forget();
+        }
+    }
+
     /// Saves the screen as PNG to `path`.
     pub fn screendump(&mut self, path: &Path) -> Result<(), Error> {
         // QEMU does not know our working directory's future; it writes to a place of ours.

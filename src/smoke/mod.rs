@@ -1,4 +1,4 @@
-//! `bootwright test`: boots a finished disk in QEMU, listens to its console and says whether it came up.
+//! `bootwright test`: boots a finished disk in QEMU, listens to its console and says whether it came up; `life` goes on from there.
 //!
 //! The only room that starts a host program, and that program is QEMU. It never writes to the disk: the guest's
 //! writes go to a qcow2 overlay in a private directory that is gone afterwards.
@@ -14,6 +14,7 @@ mod error;
 mod firmware;
 mod install;
 mod interrupt;
+mod life;
 mod machine;
 mod overlay;
 mod qmp;
@@ -33,6 +34,7 @@ pub use console::Console;
 pub use error::Error;
 pub use firmware::Firmware;
 pub use interrupt::stop_on_signals;
+pub use life::{Life, Step, Upgrade, live};
 pub use machine::{Changes, Drive, Machine, MachineConfig};
 pub use overlay::{DiskFormat, detect};
 pub use regex::Regex;

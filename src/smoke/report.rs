@@ -10,23 +10,34 @@ pub fn json(verdict: &Verdict) -> String {
     serde_json::to_string_pretty(verdict).unwrap() + "\n"
 }
 
-/// The verdict as one JUnit test case called `name`.
+/// The verdict as one JUnit test case called `name`; the steps of a life are test cases of their own.
 pub fn junit(verdict: &Verdict, name: &str) -> String {
     let failures = u8::from(!verdict.passed);
     let (name, seconds) = (escape(name), verdict.seconds);
-    let counts = format!("tests=\"1\" failures=\"{failures}\" errors=\"0\" skipped=\"0\" time=\"{seconds:.3}\"");
+    let tests = verdict.steps.len().max(1);
+    let counts = format!("tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"0\" time=\"{seconds:.3}\"");
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let class = format!("bootwright.{}", verdict.firmware);
     // OK to discard: writing to a string does not fail.
-    let _ = write!(
-        out,
-        "<testsuites {counts}>\n  <testsuite name=\"bootwright test\" {counts}>\n    \
-         <testcase classname=\"bootwright.{firmware}\" name=\"{name}\" time=\"{seconds:.3}\">\n\
-         {failure}      <system-out>{output}</system-out>\n    </testcase>\n  </testsuite>\n</testsuites>\n",
-        firmware = verdict.firmware,
-        failure = failure(verdict),
-        output = escape(&verdict.last_lines.join("\n")),
-    );
-    out
+    let _ = write!(out, "<testsuites {counts}>\n  <testsuite name=\"bootwright test\" {counts}>\n");
+    for step in &verdict.steps {
+        let (of, seconds, found) = (escape(&step.name), step.seconds, escape(&step.found));
+        let failure = if step.passed { String::new() } else { failure(verdict) };
+        let _ = write!(
+            out,
+            "    <testcase classname=\"{class}\" name=\"{name}: {of}\" time=\"{seconds:.3}\">\n\
+             {failure}      <system-out>{found}</system-out>\n    </testcase>\n"
+        );
+    }
+    if verdict.steps.is_empty() {
+        let (failure, output) = (failure(verdict), escape(&verdict.last_lines.join("\n")));
+        let _ = write!(
+            out,
+            "    <testcase classname=\"{class}\" name=\"{name}\" time=\"{seconds:.3}\">\n\
+             {failure}      <system-out>{output}</system-out>\n    </testcase>\n"
+        );
+    }
+    out + "  </testsuite>\n</testsuites>\n"
 }
 
 fn failure(verdict: &Verdict) -> String {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use super::{Accel, Arch, DiskFormat, Error, Firmware, Stage, detect};
+use super::{Accel, Arch, DiskFormat, Error, Firmware, Stage, Step, detect};
 
 /// One boot test.
 #[derive(Clone, Debug)]
@@ -68,4 +68,6 @@ pub enum Event<'a> {
     Stage(Stage),
     /// KVM did not work, for this reason; the same machine starts again in emulation.
     KvmGivenUp { after: Duration, reason: &'a str },
+    /// A step of a life came to its end.
+    Step(&'a Step),
 }

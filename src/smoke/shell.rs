@@ -37,6 +37,17 @@ impl Shell {
         })
     }
 
+    /// Waits for a shell that says that it is ready. What is typed before it is there may keep it from opening.
+    pub fn wait_ready(&mut self, within: Duration) {
+        // One that says nothing is found by `wake`.
+        let _ = self.see("ROOT-SHELL-READY", Instant::now() + within);
+    }
+
+    /// The next command meets a new shell.
+    pub fn forget(&mut self) {
+        self.awake = false;
+    }
+
     fn answer(&mut self, command: &str, deadline: Instant) -> Result<(i32, String), Error> {
         self.wake(deadline)?;
         let n = self.next();

@@ -56,7 +56,21 @@ const SIGNS: [(Stage, &[&str]); 6] = [
 /// Lines with these words show nothing: they contain a sign, but another program says it.
 const DECEPTIVE: [(Stage, &[&str]); 2] = [
     (Stage::Systemd, &["GRUB", "(Initramfs)!", "dracut", "initrd"]),
-    (Stage::Loader, &["UEFI PXE", "UEFI HTTP", "Internal Shell"]),
+    // systemd's lines carry descriptions of units, which may speak of loaders.
+    (
+        Stage::Loader,
+        &[
+            "UEFI PXE",
+            "UEFI HTTP",
+            "Internal Shell",
+            " OK ",
+            "Starting ",
+            "Started ",
+            "Stopping ",
+            "Stopped ",
+            "Finished ",
+        ],
+    ),
 ];
 
 impl Stage {
@@ -121,6 +135,8 @@ mod tests {
             ("BdsDxe: starting Boot0002 \"UEFI PXEv4 (MAC:525400123456)\" from PciRoot(0x0)", None),
             ("BdsDxe: starting Boot0002 \"EFI Internal Shell\" from Fv(7CB8BDC9-F8EB-4F34-AAEA-3EE4AF6516A1)", None),
             ("Welcome to GRUB!", Some(Stage::Loader)),
+            ("         Stopping Copy boot entries and kernels to the ESP for systemd-boot...", None),
+            ("[  OK  ] Stopped Copy boot entries and kernels to the ESP for systemd-boot.", None),
             ("EFI stub: Loaded initrd from LINUX_EFI_INITRD_MEDIA_GUID device path", Some(Stage::Kernel)),
             ("[    0.000000] Linux version 6.12.57+deb13-amd64 (debian-kernel@lists.debian.org)", Some(Stage::Kernel)),
             ("[    5.1] Run /init as init process", Some(Stage::Initramfs)),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
-use super::{Accelerator, Firmware, Stage};
+use super::{Accelerator, Firmware, Stage, Step};
 
 /// The end of a boot test that could be held.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,6 +35,9 @@ pub struct Verdict {
     pub screenshot: Option<PathBuf>,
     /// What else went wrong, without bearing on `passed`.
     pub warnings: Vec<String>,
+    /// What the machine went through, when more than a boot was asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
 }
 
 /// serde refuses paths that are not UTF-8; a report may show them approximately.
