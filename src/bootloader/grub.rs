@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::bootupd::Bootupd;
 use super::grub_bios::{self, GrubBios};
 use super::grub_uefi_modules::GrubUefiModules;
 use super::{Boot, BootloaderError, GrubUefi, LoaderFiles, Places, Summary};
@@ -18,6 +19,8 @@ const TIMEOUT: &str = "2";
 pub struct Grub<'a> {
     uefi: Result<Uefi<'a>, String>,
     bios: Result<GrubBios<'a>, String>,
+    /// The image's payload for bootupd, where it has one and GRUB for UEFI is out of it.
+    bootupd: Option<Bootupd>,
 }
 
 /// The program that UEFI starts.
@@ -70,7 +73,7 @@ impl<'a> Grub<'a> {
     ///
     /// # Errors
     /// No firmware would find anything.
-    pub fn choose(os: &'a Os, places: Places) -> Result<Grub<'a>, BootloaderError> {
+    pub fn choose(os: &'a Os, image: &Files<'_>, places: Places) -> Result<Grub<'a>, BootloaderError> {
         let uefi = match places.esp {
             true => Uefi::choose(os),
             false => Err(BootloaderError::NoEsp),
@@ -83,7 +86,13 @@ impl<'a> Grub<'a> {
         match (uefi, bios) {
             (Err(BootloaderError::NoEsp), Err(why)) => Err(BootloaderError::NoPlace { why }),
             (Err(error), Err(_)) => Err(error),
-            (uefi, bios) => Ok(Grub { uefi: uefi.map_err(|error| error.to_string()), bios }),
+            (uefi, bios) => {
+                let bootupd = match &uefi {
+                    Ok(Uefi::ReadyMade(_)) => Bootupd::find(image, os.architecture.efi_suffix().unwrap_or_default())?,
+                    _ => None,
+                };
+                Ok(Grub { uefi: uefi.map_err(|error| error.to_string()), bios, bootupd })
+            }
         }
     }
 
@@ -103,9 +112,18 @@ impl<'a> Grub<'a> {
         {
             return Err(BootloaderError::NoPlace { why });
         }
-        let menu = BTreeMap::from([("grub2/grub.cfg".to_owned(), self.menu(boot, blscfg).into_bytes())]);
+        let (menu, uuid) = (self.menu(boot, blscfg), &boot.boot_uuid);
+        let (esp, files) = match (&self.bootupd, &self.uefi) {
+            (Some(bootupd), Ok(Uefi::ReadyMade(grub))) => {
+                let (path, stub) = grub.stub(uuid);
+                let mut esp = bootupd.esp(blscfg, uuid, &stub);
+                esp.entry(path).or_insert(stub);
+                (esp, bootupd.boot(blscfg, uuid, menu, bios.is_ok()))
+            }
+            _ => (esp, BTreeMap::from([("grub2/grub.cfg".to_owned(), menu.into_bytes())])),
+        };
         let summary = self.summary(bios.as_ref().err());
-        Ok(LoaderFiles { esp, boot: menu, summary, bios: bios.ok(), ..LoaderFiles::default() })
+        Ok(LoaderFiles { esp, boot: files, summary, bios: bios.ok(), ..LoaderFiles::default() })
     }
 
     fn menu(&self, boot: &Boot<'_>, blscfg: bool) -> String {
@@ -124,9 +142,10 @@ impl<'a> Grub<'a> {
     }
 
     fn reason_with(&self, no_bios: Option<&String>) -> String {
+        let bootupd = self.bootupd.as_ref().map(|bootupd| format!("; {}", bootupd.reason())).unwrap_or_default();
         match (&self.uefi, no_bios) {
-            (Ok(uefi), Some(why)) => format!("{}; not for BIOS: {why}", uefi.reason()),
-            (Ok(uefi), None) => format!("{}; for BIOS its modules make a core.img", uefi.reason()),
+            (Ok(uefi), Some(why)) => format!("{}{bootupd}; not for BIOS: {why}", uefi.reason()),
+            (Ok(uefi), None) => format!("{}{bootupd}; for BIOS its modules make a core.img", uefi.reason()),
             (Err(why), _) => format!("the image's GRUB modules make a core.img for BIOS; not for UEFI: {why}"),
         }
     }

@@ -59,10 +59,15 @@ impl<'a> GrubUefi<'a> {
         for (path, binary) in self.placed() {
             esp.insert(path, binary.read(image)?);
         }
-        // Where the binary's prefix says; an empty prefix means beside the binary.
-        let directory = if self.prefix.is_empty() { "EFI/BOOT" } else { self.prefix.trim_start_matches('/') };
-        esp.insert(format!("{directory}/grub.cfg"), STUB.replace("@BOOT_UUID@", boot_uuid).into_bytes());
+        let (path, stub) = self.stub(boot_uuid);
+        esp.insert(path, stub);
         Ok(esp)
+    }
+
+    /// What finds /boot, where the binary's prefix says; an empty prefix means beside the binary.
+    pub fn stub(&self, boot_uuid: &str) -> (String, Vec<u8>) {
+        let directory = if self.prefix.is_empty() { "EFI/BOOT" } else { self.prefix.trim_start_matches('/') };
+        (format!("{directory}/grub.cfg"), STUB.replace("@BOOT_UUID@", boot_uuid).into_bytes())
     }
 
     /// Which program lies where on the ESP: shim as what firmware starts, and beside it what shim starts.

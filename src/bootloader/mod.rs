@@ -2,6 +2,7 @@
 //!
 //! Loaders come out of the image and are not changed, so that signatures hold; GRUB for BIOS is put together from its modules.
 
+mod bootupd;
 mod grub;
 mod grub_bios;
 mod grub_uefi;
@@ -31,6 +32,8 @@ pub enum BootloaderError {
     NoGrub { architecture: Architecture, places: &'static str },
     #[error("{0} has no UEFI, and GRUB for UEFI is the only boot loader supported yet")]
     NoUefi(Architecture),
+    #[error("`{path}` of the image is no metadata of bootupd: an object with `timestamp` and `version`")]
+    BootupdMetadata { path: String },
     #[error("GRUB for UEFI in `{place}` lacks the module `{name}`")]
     NoGrubModule { place: String, name: String },
     #[error("GRUB for UEFI cannot be built from its modules: {0}")]

@@ -46,7 +46,7 @@ pub fn bootloader<'os>(choice: BootloaderChoice, offer: &Offer<'os, '_>) -> Resu
 }
 
 fn grub<'os>(offer: &Offer<'os, '_>) -> Result<Loader<'os>, BootloaderError> {
-    Grub::choose(offer.os, offer.places).map(Loader::Grub)
+    Grub::choose(offer.os, offer.image, offer.places).map(Loader::Grub)
 }
 
 fn systemd_boot<'os>(offer: &Offer<'os, '_>) -> Result<Loader<'os>, BootloaderError> {

@@ -145,7 +145,7 @@ impl Os {
 }
 
 /// Where [`Os::inspect`] reads files, beside boot loaders and programs.
-const READ: [&str; 11] = [
+const READ: [&str; 13] = [
     "usr/lib/os-release",
     "usr/etc/os-release",
     "usr/lib/ostree/",
@@ -155,6 +155,8 @@ const READ: [&str; 11] = [
     "usr/etc/bootc/",
     "usr/lib/repart.d/",
     "usr/etc/repart.d/",
+    "usr/lib/bootupd/",
+    "usr/lib/efi/",
     "etc/selinux/config",
     "usr/etc/selinux/config",
 ];

@@ -125,13 +125,6 @@ impl Machine {
         }
     }
 
-    /// The system ends, and its shell with it: the next one has to be waited for.
-    pub(super) fn shell_is_gone(&mut self) {
-        if let Some(shell) = &mut self.shell {
-            shell.forget();
-        }
-    }
-
     /// Saves the screen as PNG to `path`.
     pub fn screendump(&mut self, path: &Path) -> Result<(), Error> {
         // QEMU does not know our working directory's future; it writes to a place of ours.

@@ -43,11 +43,6 @@ impl Shell {
         let _ = self.see("ROOT-SHELL-READY", Instant::now() + within);
     }
 
-    /// The next command meets a new shell.
-    pub fn forget(&mut self) {
-        self.awake = false;
-    }
-
     fn answer(&mut self, command: &str, deadline: Instant) -> Result<(i32, String), Error> {
         self.wake(deadline)?;
         let n = self.next();

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use bootwright::output::OutputType;
+use bootwright::plan::Content;
 use bootwright::request::Request;
 use bootwright::smoke::{Arch, Changes, DiskFormat, Drive, Firmware, Network};
 use bootwright::source::ostree::Policy;
@@ -170,7 +171,8 @@ impl Life {
     pub fn is_lived(&mut self) -> Versions {
         let mut guest = self.boot("first");
         self.is_running(&mut guest, 1);
-        system::mounts_are_ostrees(&mut guest);
+        let has_esp = self.disk.report.disk.partition(|content| matches!(content, Content::Esp { .. })).is_some();
+        system::mounts_are_ostrees_on(&mut guest, has_esp);
         self.upgrade(&mut guest);
         guest.power_off();
 
