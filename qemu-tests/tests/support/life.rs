@@ -18,7 +18,7 @@ use super::server::Server;
 use super::system;
 use crate::oracle;
 
-const BRANCH: &str = "debian/main";
+pub const BRANCH: &str = "debian/main";
 
 /// An archive repository with the two versions of a system, served to guests.
 pub struct Repository {
@@ -50,6 +50,11 @@ impl Repository {
             let trees = [format!("--tree=ref={BRANCH}"), format!("--tree=dir={}", overlay.display())];
             self.second = self.commit("2", &["--owner-uid=0", "--owner-gid=0", &trees[0], &trees[1]]);
         }
+    }
+
+    /// The directory of the repository.
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("repo")
     }
 
     fn commit(&self, version: &str, trees: &[&str]) -> String {
