@@ -103,16 +103,22 @@ impl Machine {
 
     /// Says that a deployment was started through its entry on the ESP.
     fn runs(&self, deployment: Deployment) {
+        let link = self.path(&format!("sysroot/ostree/boot-1/os/{}/0", deployment.commit));
+        if !link.is_symlink() {
+            // As the builder has put it there.
+            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            symlink(format!("../../../deploy/os/deploy/{}.0", deployment.commit), link).unwrap();
+        }
         let line = format!("root=x ostree=/ostree/boot-1/os/{}/0\n", deployment.commit);
         fs::write(self.path("proc/cmdline"), line).unwrap();
     }
 
     /// Runs the script; the power fails after so many steps. Whether it came to its end.
-    fn mirror(&self, steps: u32) -> bool {
+    fn mirror(&self, mode: &str, steps: u32) -> bool {
         let counter = self.bin.path().join("steps");
         fs::write(&counter, format!("{steps}\n")).unwrap();
         let mut command = Command::new("/bin/sh");
-        command.arg(SCRIPT).arg(self.root.path()).env("STEPS", &counter);
+        command.arg(SCRIPT).arg(mode).arg(self.root.path()).env("STEPS", &counter);
         command.env("PATH", format!("{}:/usr/bin:/bin", self.bin.path().display()));
         command.process_group(0).status().unwrap().success()
     }
@@ -125,17 +131,6 @@ impl Machine {
             paths.filter(|path| path.extension() == Some("conf".as_ref())).map(Entry::of).collect();
         menu.sort_by_key(|entry| (entry.exhausted, std::cmp::Reverse(entry.id)));
         menu
-    }
-
-    /// The deployment that the machine comes up with. What starts nothing has to be counted: systemd-boot tries it three times
-    /// and goes on to the next.
-    fn starts(&self) -> Deployment {
-        let menu = self.menu();
-        let leads_somewhere =
-            |entry: &&Entry| self.path("sysroot").join(entry.field("ostree=").trim_start_matches('/')).exists();
-        let before = menu.iter().take_while(|entry| !leads_somewhere(entry));
-        assert!(before.into_iter().all(|entry| entry.counted), "an entry leads nowhere for ever");
-        self.started_by(menu.iter().find(leads_somewhere).unwrap())
     }
 
     /// The deployment that an entry starts; panics when it would start nothing.
@@ -194,23 +189,24 @@ impl Entry {
 /// More steps than any run has.
 const ALL: u32 = 10_000;
 
-/// A machine that runs the first of `before`, which became `after`.
-fn changed(before: &[Deployment], after: &[Deployment]) -> Machine {
-    changed_under(before[0], before, after)
-}
-
-/// The same with another one running, which libostree never removes.
-fn changed_under(running: Deployment, before: &[Deployment], after: &[Deployment]) -> Machine {
+/// A machine that runs one of `before`, which became `after`.
+fn changed(running: Deployment, before: &[Deployment], after: &[Deployment]) -> Machine {
     let mut machine = Machine::new();
     machine.deploy(before);
     machine.runs(running);
-    assert!(machine.mirror(ALL));
+    assert!(machine.mirror("running", ALL));
     machine.deploy(after);
     machine
 }
 
+/// Running one first, the others as libostree has them.
+fn while_running(running: Deployment, deployments: &[Deployment]) -> Vec<Deployment> {
+    let others = deployments.iter().filter(|deployment| **deployment != running);
+    [running].iter().chain(others).copied().collect()
+}
+
 #[test]
-fn whatever_step_the_power_fails_at_the_menu_begins_with_a_system_that_is_there() {
+fn whatever_step_the_power_fails_at_the_first_entry_of_the_menu_starts_a_system_that_is_there() {
     for (running, before, after) in [
         (A, &[A][..], &[B, A][..]),
         (B, &[B, A], &[C, B]),
@@ -221,59 +217,73 @@ fn whatever_step_the_power_fails_at_the_menu_begins_with_a_system_that_is_there(
         (A, &[B, A], &[C, A]),
         (A, &[A], &[C, B, A]),
     ] {
-        let mut failed = 0;
-        for steps in 0.. {
-            let machine = changed_under(running, before, after);
-            let whole = machine.mirror(steps);
-            let first = machine.starts();
-            assert!(before.contains(&first) || after.contains(&first), "{before:?} {after:?} {steps}");
-            // The machine starts that one, and finds what the killed run left.
-            machine.runs(first);
-            assert!(machine.mirror(ALL), "{before:?} {after:?} {steps}");
-            assert_eq!(machine.deployments_in_menu(), after, "{before:?} after {steps} steps");
-            if whole {
-                break;
+        std::thread::scope(|scope| {
+            for mode in ["running", "final"] {
+                scope.spawn(move || power_fails_at_every_step(mode, running, before, after));
             }
-            failed += 1;
+        });
+    }
+}
+
+fn power_fails_at_every_step(mode: &str, running: Deployment, before: &[Deployment], after: &[Deployment]) {
+    for steps in 0.. {
+        let machine = changed(running, before, after);
+        // Before the script runs at all, too.
+        assert_eq!(machine.started_by(&machine.menu()[0]), running);
+        let whole = machine.mirror(mode, steps);
+        let first = machine.started_by(&machine.menu()[0]);
+        assert!(first == running || first == after[0], "{before:?} {after:?} {mode} {steps}");
+        // The machine starts that one, and finds what the killed run left.
+        machine.runs(first);
+        assert!(machine.mirror("running", ALL), "{before:?} {after:?} {steps}");
+        assert_eq!(machine.deployments_in_menu(), while_running(first, after), "{mode} after {steps} steps");
+        assert!(machine.mirror("final", ALL));
+        assert_eq!(machine.deployments_in_menu(), after, "{mode} after {steps} steps");
+        if whole {
+            assert!(steps > 10, "{steps} points were tried");
+            break;
         }
-        assert!(failed > 10, "{failed} points were tried");
     }
 }
 
 #[test]
 fn a_second_run_changes_nothing() {
-    let machine = changed(&[A], &[B, A]);
-    assert!(machine.mirror(ALL));
-    let before: Vec<_> = machine.menu().iter().map(|entry| (entry.id, entry.counted)).collect();
-    assert!(machine.mirror(ALL));
-    assert_eq!(machine.menu().iter().map(|entry| (entry.id, entry.counted)).collect::<Vec<_>>(), before);
+    let machine = changed(A, &[A], &[B, A]);
+    assert!(machine.mirror("final", ALL));
+    let names = || machine.menu().iter().map(|entry| (entry.id, entry.counted)).collect::<Vec<_>>();
+    let before = names();
     assert_eq!(before, [((2, 2), true), ((2, 1), false)]);
+    assert!(machine.mirror("final", ALL));
+    assert_eq!(names(), before);
+    // Started, it has proved itself, and nothing else is to do.
+    machine.runs(B);
+    assert!(machine.mirror("running", ALL));
+    assert_eq!(names(), [((2, 2), false), ((2, 1), false)]);
 }
 
 #[test]
-fn the_entry_of_the_running_system_loses_its_counter_and_one_that_failed_keeps_it() {
-    let machine = changed(&[A], &[B, A]);
-    assert!(machine.mirror(ALL));
+fn an_entry_that_failed_three_times_is_not_tried_again() {
+    let machine = changed(A, &[A], &[B, A]);
+    assert!(machine.mirror("final", ALL));
     let entries = machine.path("boot/efi/loader/entries");
     // As systemd-boot renames it while it counts.
     fs::rename(entries.join("ostree-2-2+3.conf"), entries.join("ostree-2-2+0-3.conf")).unwrap();
     assert_eq!(machine.deployments_in_menu(), [A, B], "after three failures the old system is the default");
-    assert!(machine.mirror(ALL));
-    assert!(entries.join("ostree-2-2+0-3.conf").exists(), "it is not tried again by itself");
-    fs::rename(entries.join("ostree-2-2+0-3.conf"), entries.join("ostree-2-2+2-1.conf")).unwrap();
-    machine.runs(B);
-    assert!(machine.mirror(ALL));
-    assert!(entries.join("ostree-2-2.conf").exists());
+    for mode in ["running", "final"] {
+        assert!(machine.mirror(mode, ALL));
+        assert_eq!(machine.deployments_in_menu(), [A, B], "{mode}");
+    }
+    assert!(machine.menu()[1].exhausted);
 }
 
 #[test]
 fn kernels_and_links_that_nothing_names_go() {
-    let mut machine = changed(&[A], &[B, A]);
-    assert!(machine.mirror(ALL));
+    let mut machine = changed(A, &[A], &[B, A]);
+    assert!(machine.mirror("final", ALL));
     assert_eq!(machine.kernels_on_esp(), 2);
     machine.runs(B);
     machine.deploy(&[B]);
-    assert!(machine.mirror(ALL));
+    assert!(machine.mirror("running", ALL));
     assert_eq!(machine.kernels_on_esp(), 1);
     let links = fs::read_dir(machine.path("sysroot/ostree/boot-1/os")).unwrap().count();
     assert_eq!(links, 1);
@@ -281,8 +291,8 @@ fn kernels_and_links_that_nothing_names_go() {
 
 #[test]
 fn a_machine_without_a_good_entry_keeps_the_esp_as_it_is() {
-    let machine = changed(&[A], &[A]);
+    let machine = changed(A, &[A], &[A]);
     fs::remove_dir_all(machine.path("boot/loader").canonicalize().unwrap()).unwrap();
-    assert!(!machine.mirror(ALL));
+    assert!(!machine.mirror("final", ALL));
     assert_eq!(machine.deployments_in_menu(), [A]);
 }
