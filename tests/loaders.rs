@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use oracle::{agrees, tool};
 use support::disk;
-use support::mini_image::{MiniImage, small_partitions};
+use support::mini_image::{MiniImage, base, small_partitions};
 use support::program;
-use support::tar::{Entry, directory, file};
+use support::tar::{Entry, Kind, directory, file};
 
 const SYSTEMD_BOOT: &str = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi";
 /// What the unit that fills the ESP runs.
@@ -114,6 +114,35 @@ fn without_a_wish_the_image_and_the_layout_decide_and_the_reason_is_told() {
         let (loader, firmware, reason) = plan(MiniImage::bootable(), &args).unwrap();
         assert_eq!((loader.as_str(), firmware.as_str()), ("syslinux", "BIOS only"));
         assert!(reason.contains("syslinux 6.") && reason.contains(&syslinux), "{reason}");
+    }
+}
+
+/// A file of the mini system.
+fn own(path: &str) -> Vec<u8> {
+    let entry = base().into_iter().find(|entry| entry.path == path).unwrap();
+    match entry.kind {
+        Kind::File(bytes) => bytes,
+        other => panic!("{path}: {other:?}"),
+    }
+}
+
+#[test]
+fn programs_are_found_where_opensuse_and_older_fedora_have_them() {
+    for (shim, grub) in [
+        ("usr/share/efi/x86_64/shim.efi", "usr/share/efi/x86_64/grub.efi"),
+        ("usr/share/efi/x86_64/shim.efi", "usr/share/grub2/x86_64-efi/grub.efi"),
+        ("usr/lib/ostree-boot/efi/EFI/BOOT/BOOTX64.EFI", "usr/lib/ostree-boot/efi/EFI/debian/grubx64.efi"),
+    ] {
+        let mut entries: Vec<Entry> = Vec::new();
+        for path in [shim, grub] {
+            let above = path.match_indices('/').skip(1).map(|(at, _)| &path[..at]);
+            entries.extend(above.filter(|path| !["usr/lib", "usr/share"].contains(path)).map(directory));
+        }
+        entries.push(file(shim, own("usr/lib/shim/shimx64.efi.signed")));
+        entries.push(file(grub, own("usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed")));
+        let (loader, firmware, reason) = plan(without_grub().with(entries), &[]).unwrap();
+        assert_eq!((loader.as_str(), firmware.as_str()), ("grub", "UEFI only"));
+        assert!(reason.contains("shim and GRUB"), "{reason}");
     }
 }
 
