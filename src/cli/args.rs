@@ -53,7 +53,7 @@ pub struct BuildArgs {
     pub layout: Option<String>,
     #[arg(long, value_name = "LOADER", default_value = "auto")]
     pub bootloader: BootloaderChoice,
-    /// Directory with loader files that the image lacks: syslinux, or an ext4 driver for systemd-boot
+    /// Loader files that the image lacks: syslinux, an ext4 driver for systemd-boot
     #[arg(long, value_name = "DIR")]
     pub bootloader_dir: Option<PathBuf>,
     /// Where the installed machine upgrades from [default: the image's stored reference]
@@ -155,13 +155,13 @@ pub struct TestArgs {
     /// [default: uefi-secure when an x86_64 disk has shim, else uefi, else bios]
     #[arg(long, value_name = "FIRMWARE")]
     pub firmware: Option<FirmwareChoice>,
-    /// Give the machine a drive of this size, larger than the disk, and see whether the system grows into it
+    /// Give the machine a larger drive, and see whether the system grows into it
     #[arg(long, value_name = "SIZE", help_heading = LIFE)]
     pub grow: Option<Bytes>,
     /// Restart the system so many times
     #[arg(long, value_name = "N", default_value = "0", help_heading = LIFE)]
     pub reboots: u32,
-    /// Upgrade to this version, go back, upgrade again: ostree:DIR#REF (archive mode), or an image as for `build`
+    /// Upgrade, go back, upgrade again: ostree:DIR#REF (mode archive) or an image
     #[arg(long, value_name = "SOURCE", help_heading = LIFE)]
     pub upgrade: Option<String>,
     /// Cut the power while the upgrade is deployed, shut down for and started

@@ -30,8 +30,13 @@ pub fn files(partitions: &[Partition], volumes: &[Volume], problems: &mut Vec<St
     files
 }
 
-/// Whether a signed shim finds a signed loader.
+/// Whether a signed shim finds a signed loader, and that one signed drivers: firmware refuses one without a signature, and its
+/// filesystem with the entries is then not read.
 pub fn secure_boot(files: &[EfiFile]) -> bool {
+    let is_driver = |file: &&EfiFile| file.path.to_ascii_lowercase().starts_with("efi/systemd/drivers/");
+    if files.iter().filter(is_driver).any(|driver| !driver.signed) {
+        return false;
+    }
     let signed =
         |roles: &[EfiRole]| files.iter().any(|file| file.signed && file.role.is_some_and(|role| roles.contains(&role)));
     signed(&[EfiRole::Shim]) && signed(&[EfiRole::Grub, EfiRole::SystemdBoot])
