@@ -50,6 +50,7 @@ fn a_life_of_upgrade_rollback_and_second_upgrade_on_a_larger_drive_is_told_step_
             "first boot",
             "root shell",
             "growth",
+            "next version",
             "upgrade",
             "upgrade started",
             "rollback",

@@ -23,14 +23,20 @@ pub(super) fn all(guest: &mut Guest<'_>, life: &Life, record: &mut Recorder<'_>)
         record.step(&format!("reboot {number}"), |events| guest.reboots(events))?;
     }
     if let Some(upgrade) = &life.upgrade {
-        let old = deployments(guest)?.booted;
-        if old == upgrade.commit() {
-            return Err(guest.failed(format!("the machine already runs {old}: there is nothing to upgrade to")));
-        }
-        let upgrader = Upgrader::new(guest, upgrade)?;
-        match life.cut_power {
-            false => upgrade_and_back(guest, &upgrader, &old, record)?,
-            true => power_cuts(guest, &upgrader, &old, record)?,
+        let mut prepared = None;
+        record.step("next version", |_| {
+            let (old, new) = (deployments(guest)?.booted, upgrade.commit());
+            if old == new {
+                return Err(guest.failed(format!("the machine already runs {old}: there is nothing to upgrade to")));
+            }
+            let found = format!("{old} runs, {new} is next");
+            prepared = Some((Upgrader::new(guest, upgrade)?, old));
+            Ok(found)
+        })?;
+        match prepared {
+            Some((upgrader, old)) if life.cut_power => power_cuts(guest, &upgrader, &old, record)?,
+            Some((upgrader, old)) => upgrade_and_back(guest, &upgrader, &old, record)?,
+            None => {}
         }
     }
     record.step("afterwards", |_| afterwards(guest))
