@@ -155,9 +155,15 @@ impl Life {
         assert!(said.contains("Bootloader updated") || said.contains("bootversion"), "{said}");
     }
 
-    /// The other deployment becomes the default; libostree 2022.7 can only take the newest one away.
+    /// The other deployment becomes the default. `set-default` is younger than libostree 2022.7, where the old commit is deployed
+    /// again, with its origin.
     pub fn roll_back(&self, guest: &mut Guest) {
-        guest.says("ostree admin set-default 1 2>&1 || ostree admin undeploy 0 2>&1");
+        let (stateroot, commit) = (&self.disk.report.deployment.stateroot, &self.repository.first);
+        let origin = format!("/sysroot/ostree/deploy/{stateroot}/deploy/{commit}.0.origin");
+        guest.says(&format!(
+            "if ostree admin --help 2>&1 | grep -q set-default; then ostree admin set-default 1 2>&1; else \
+             ostree admin deploy --os={stateroot} --origin-file={origin} {commit} 2>&1; fi"
+        ));
     }
 
     /// What the machine left on its disk, while it is off.

@@ -135,9 +135,13 @@ fn deployments(guest: &mut Guest<'_>) -> Result<Deployments, Stopped> {
     Ok(Deployments { booted, refspec })
 }
 
-/// libostree 2022.7 can only take the newest deployment away.
+/// `set-default` is younger than libostree 2022.7, where the old commit is deployed again, with its origin.
 fn roll_back(guest: &mut Guest<'_>) -> Result<String, Stopped> {
-    let said = guest.says("ostree admin set-default 1 2>&1 || ostree admin undeploy 0 2>&1")?;
+    let said = guest.says(
+        "if ostree admin --help 2>&1 | grep -q set-default; then ostree admin set-default 1 2>&1; else \
+         set -- $(ostree admin status | sed -n 's/^  *\\([^ ]*\\) \\([0-9a-f]*\\)\\.\\([0-9]*\\) (rollback).*/\\1 \\2 \\3/p'); \
+         ostree admin deploy --os=$1 --origin-file=/sysroot/ostree/deploy/$1/deploy/$2.$3.origin $2 2>&1; fi",
+    )?;
     Ok(said.lines().last().unwrap_or_default().to_owned())
 }
 
