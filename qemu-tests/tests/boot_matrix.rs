@@ -134,8 +134,8 @@ fn result(row: &Row) -> PathBuf {
     results().join(format!("{}.json", row.name()))
 }
 
-/// The table that is kept with the source: rows of this run, else as they stand there.
-fn table(before: &str) -> String {
+/// The table that is kept with the source: rows of this run, `failed` ones among them, else as they stand there.
+fn table(before: &str, failed: &[String]) -> String {
     let mut text = String::from(HEAD);
     for row in rows() {
         let (suite, architecture, firmware) = (row.suite.name(), row.architecture.name(), row.firmware);
@@ -148,6 +148,7 @@ fn table(before: &str) -> String {
                 let [ostree, systemd, kernel, date] = ["ostree", "systemd", "kernel", "date"].map(word);
                 format!("{key} {ostree} | {systemd} | {kernel} | {date} | {} |", found["minutes"])
             }
+            Err(_) if failed.contains(&row.name()) => format!("{key} failed | | | | |"),
             Err(_) => {
                 let as_it_was = before.lines().find(|line| line.starts_with(&key));
                 as_it_was.map_or_else(|| format!("{key} not run | | | | |"), str::to_owned)
@@ -204,7 +205,7 @@ fn main() {
     });
     let (failed, passed) = (failed.into_inner().unwrap(), passed.into_inner().unwrap());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("BOOT-MATRIX.md");
-    fs::write(&path, table(&fs::read_to_string(&path).unwrap_or_default())).unwrap();
+    fs::write(&path, table(&fs::read_to_string(&path).unwrap_or_default(), &failed)).unwrap();
     failed.iter().for_each(|row| println!("{row} ... FAILED"));
     println!("the table: {}\n{passed} passed, {} failed", path.display(), failed.len());
     std::process::exit(i32::from(!failed.is_empty()));
