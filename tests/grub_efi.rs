@@ -108,11 +108,6 @@ fn for_arm64_they_are_grub_mkimages_too() {
 }
 
 #[test]
-fn arm_probe() {
-    equals_grub_mkimages(Path::new("/tmp/o/armgrub/usr/lib/grub/arm64-efi"), Machine::Aarch64, "arm64-efi");
-}
-
-#[test]
 fn kernels_that_are_cut_or_for_another_processor_are_refused() {
     let good = parts(&platform(), Machine::X86_64, &["normal"]);
     let other = Parts { machine: Machine::Aarch64, ..good.clone() };
