@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::BootloaderError;
+use super::{BootloaderError, placed};
 use crate::os::{Architecture, EfiBinary, EfiRole, EfiSearch};
 use crate::tree::Files;
 
@@ -70,22 +70,8 @@ impl<'a> GrubUefi<'a> {
         (format!("{directory}/grub.cfg"), STUB.replace("@BOOT_UUID@", boot_uuid).into_bytes())
     }
 
-    /// Which program lies where on the ESP: shim as what firmware starts, and beside it what shim starts.
     fn placed(&self) -> BTreeMap<String, &'a EfiBinary> {
-        let suffix = self.suffix;
-        let default = format!("EFI/BOOT/BOOT{}.EFI", suffix.to_ascii_uppercase());
-        let mut placed = BTreeMap::new();
-        match self.shim {
-            Some(shim) => {
-                placed.insert(default, shim);
-                placed.insert(format!("EFI/BOOT/grub{suffix}.efi"), self.grub);
-            }
-            None => {
-                placed.insert(default, self.grub);
-            }
-        }
-        placed.extend(self.mok_manager.map(|mok_manager| (format!("EFI/BOOT/mm{suffix}.efi"), mok_manager)));
-        placed
+        placed(self.suffix, self.grub, self.shim, self.mok_manager)
     }
 
     /// The image's files that are used.

@@ -71,7 +71,7 @@ impl<'a> GrubUefiModules<'a> {
         let moddep = String::from_utf8_lossy(&moddep).into_owned();
         let mut wanted = NEEDED.to_vec();
         for name in WELCOME {
-            if read(&format!("{name}.mod"))?.is_some() {
+            if files.is_file(&format!("{place}/{name}.mod"))? {
                 wanted.push(name);
             }
         }

@@ -30,7 +30,7 @@ use crate::tree::{Files, Kind};
 pub enum BootloaderError {
     #[error("the image has no GRUB for UEFI on {architecture}: none was found below {places}")]
     NoGrub { architecture: Architecture, places: &'static str },
-    #[error("{0} has no UEFI, and GRUB for UEFI is the only boot loader supported yet")]
+    #[error("{0} has no UEFI, and no boot loader for its own firmware is installed")]
     NoUefi(Architecture),
     #[error("`{path}` of the image is no metadata of bootupd: an object with `timestamp` and `version`")]
     BootupdMetadata { path: String },
@@ -162,6 +162,20 @@ impl EfiBinary {
             _ => Ok(Vec::new()),
         }
     }
+}
+
+/// Which program lies where on the ESP: shim as what firmware starts, and beside it, under GRUB's name, what shim starts.
+fn placed<'a>(
+    suffix: &str,
+    loader: &'a EfiBinary,
+    shim: Option<&'a EfiBinary>,
+    mok_manager: Option<&'a EfiBinary>,
+) -> BTreeMap<String, &'a EfiBinary> {
+    let default = format!("EFI/BOOT/BOOT{}.EFI", suffix.to_ascii_uppercase());
+    let mut placed = BTreeMap::from([(default, shim.unwrap_or(loader))]);
+    placed.extend(shim.map(|_| (format!("EFI/BOOT/grub{suffix}.efi"), loader)));
+    placed.extend(mok_manager.map(|mok_manager| (format!("EFI/BOOT/mm{suffix}.efi"), mok_manager)));
+    placed
 }
 
 /// Files that a boot loader adds, by their path on the filesystem.

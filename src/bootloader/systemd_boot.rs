@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Addition, Boot, BootloaderError, LoaderFiles, Places, Provided, Summary};
+use super::{Addition, Boot, BootloaderError, LoaderFiles, Places, Provided, Summary, placed};
 use crate::os::{Architecture, EfiBinary, EfiRole, EfiSearch, Os, efi_machine, is_signed};
 use crate::tree::Files;
 
@@ -109,21 +109,10 @@ impl<'a> SystemdBoot<'a> {
         })
     }
 
-    /// Which program lies where on the ESP; shim starts what lies beside it under GRUB's name.
+    /// Where firmware and shim look, and where `bootctl` does.
     fn placed(&self) -> BTreeMap<String, &'a EfiBinary> {
-        let suffix = self.suffix;
-        let default = format!("EFI/BOOT/BOOT{}.EFI", suffix.to_ascii_uppercase());
-        let mut placed = BTreeMap::from([(format!("EFI/systemd/systemd-boot{suffix}.efi"), self.loader)]);
-        match self.shim {
-            Some(shim) => {
-                placed.insert(default, shim);
-                placed.insert(format!("EFI/BOOT/grub{suffix}.efi"), self.loader);
-            }
-            None => {
-                placed.insert(default, self.loader);
-            }
-        }
-        placed.extend(self.mok_manager.map(|mok_manager| (format!("EFI/BOOT/mm{suffix}.efi"), mok_manager)));
+        let mut placed = placed(self.suffix, self.loader, self.shim, self.mok_manager);
+        placed.insert(format!("EFI/systemd/systemd-boot{}.efi", self.suffix), self.loader);
         placed
     }
 

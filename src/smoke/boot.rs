@@ -193,7 +193,7 @@ fn verdict(request: &Request, end: End, log: Log, ran: Ran) -> Result<Verdict, E
     let usual_causes = if passed { Vec::new() } else { stage.usual_causes(request.firmware).to_vec() };
     Ok(Verdict {
         passed,
-        reason: reason(&end, matched.as_deref(), ran.seconds),
+        reason: what_happened(&end.transcript, &end.outcome, Duration::from_secs_f64(ran.seconds)),
         stage,
         seconds: ran.seconds,
         accelerator: ran.accelerator,
@@ -250,15 +250,6 @@ fn matched(outcome: &Outcome, last_lines: &[String]) -> Option<String> {
             Some(line.map_or((*word).to_owned(), String::clone))
         }
         Outcome::Exited { .. } | Outcome::TimeLimit(_) => None,
-    }
-}
-
-fn reason(end: &End, matched: Option<&str>, seconds: f64) -> String {
-    match &end.outcome {
-        Outcome::Found(Finding::Success { .. }) => {
-            format!("the guest said `{}` after {seconds:.1} s", matched.unwrap_or_default().trim())
-        }
-        other => what_happened(&end.transcript, other, Duration::from_secs_f64(seconds)),
     }
 }
 

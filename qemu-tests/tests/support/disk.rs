@@ -9,7 +9,7 @@ use bootwright::plan::{Content, PlannedPartition};
 use bootwright::progress::Silent;
 use bootwright::qcow2::Compression;
 use bootwright::report::Report;
-use bootwright::request::{BootloaderChoice, OstreeRequest, Request};
+use bootwright::request::{OstreeRequest, Request};
 use bootwright::smoke::DiskFormat;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -39,28 +39,9 @@ pub fn build_as(source: &str, kind: OutputType, config: Option<&str>, adjust: im
     let directory = tempfile::tempdir().unwrap();
     let customizations =
         config.map_or_else(Customizations::default, |toml| Config::parse_toml(toml).unwrap().customizations);
-    let mut request = Request {
-        image: source.parse().unwrap(),
-        types: vec![kind],
-        output: directory.path().to_owned(),
-        root_filesystem: None,
-        layout: None,
-        bootloader: BootloaderChoice::Auto,
-        bootloader_files: None,
-        target: None,
-        architecture: None,
-        stateroot: None,
-        kargs: Vec::new(),
-        disk_size: None,
-        compression: Compression::Zlib,
-        default_kernel_args: true,
-        seed: None,
-        customizations,
-        ostree: OstreeRequest::default(),
-        source_date_epoch: None,
-        checksums: false,
-        threads: std::thread::available_parallelism().map_or(1, usize::from),
-    };
+    let image = source.parse().unwrap();
+    let plain = Request::plain(image, kind, directory.path());
+    let mut request = Request { compression: Compression::Zlib, customizations, ..plain };
     adjust(&mut request);
     let report = build::build(&request, &Silent).unwrap_or_else(|error| panic!("{error}"));
     let path = directory.path().join(kind.path());
