@@ -1,6 +1,7 @@
 //! The machine through its boots: switched on, asked through its root shell, rebooted, its power cut.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -227,6 +228,9 @@ impl<'a> Guest<'a> {
         let deadline = Instant::now() + self.limit();
         while self.transcript.stage() < stage {
             let machine = self.machine.as_mut().ok_or(Error::NoShellConsole)?;
+            if self.request.stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted.into());
+            }
             if let Some(text) = machine.console().read(TICK) {
                 self.transcript.hear(&text, events);
             }
