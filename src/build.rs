@@ -162,7 +162,12 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
         syslinux: loader.syslinux,
         placement,
     };
-    let sizes = Sizes { kernel_on_esp: loader.kernel_on_esp, ..sizes(request, &filesystems, kernel_bytes)? };
+    let sizes = Sizes {
+        kernel_on_esp: loader.kernel_on_esp,
+        // A loader that finds its kernels on the ESP does not read /boot.
+        boot_journal: os.libostree.freezes_boot || loader.kernel_on_esp > 0,
+        ..sizes(request, &filesystems, kernel_bytes)?
+    };
     let plan = DiskPlan::new(&layout, os.architecture, &seed, &sizes, legacy_boot)?;
     let mut report = Report::new(&loaded, &os, &sysroot, &imported, &plan, &target, loader.summary, &seed);
     let own = imported.warnings.iter().chain(&sysroot.warnings).cloned();
@@ -281,6 +286,7 @@ fn sizes(request: &Request, filesystems: &Filesystems, kernel: u64) -> Result<Si
         boot: measure("/boot", &filesystems.boot)?,
         kernel,
         kernel_on_esp: 0,
+        boot_journal: true,
         root_min: minimum("/"),
         boot_min: minimum("/boot"),
         disk: request.disk_size,

@@ -77,6 +77,8 @@ pub struct Sizes {
     pub kernel_on_esp: u64,
     pub root_min: Bytes,
     pub boot_min: Bytes,
+    /// Whether /boot has a journal, which boot loaders do not replay.
+    pub boot_journal: bool,
     /// The whole disk, when the user says how large.
     pub disk: Option<Bytes>,
 }
@@ -154,6 +156,7 @@ pub struct Filesystem {
     pub inodes: u64,
     /// Bytes free when the tree is in.
     pub free: u64,
+    pub journal: bool,
     #[serde(skip)]
     pub geometry: Geometry,
 }
@@ -254,7 +257,16 @@ fn decide(partition: &Partition, identity: &Identity, sizes: &Sizes, at: u64) ->
 impl Filesystem {
     fn new(uuid: Uuid, label: String, geometry: Geometry, usage: &Usage) -> Filesystem {
         let free = geometry.size_bytes().saturating_sub(geometry.blocks_needed(usage) * ext4::BLOCK_SIZE);
-        Filesystem { uuid, label, used: usage.blocks() * ext4::BLOCK_SIZE, inodes: usage.inodes, free, geometry }
+        let journal = geometry.journal_blocks > 0;
+        Filesystem {
+            uuid,
+            label,
+            used: usage.blocks() * ext4::BLOCK_SIZE,
+            inodes: usage.inodes,
+            free,
+            journal,
+            geometry,
+        }
     }
 }
 
@@ -270,7 +282,8 @@ fn esp_bytes(sizes: &Sizes) -> u64 {
 fn boot_geometry(sizes: &Sizes, least: u64) -> Result<Geometry, ext4::Error> {
     let least = least.max(sizes.boot_min.round_up(ALIGNMENT).0);
     let smallest = Geometry::smallest(&sizes.boot, sizes.kernel * 2, 0, ALIGNMENT)?;
-    if smallest.size_bytes() >= least { Ok(smallest) } else { Geometry::for_size(least, &sizes.boot) }
+    let geometry = if smallest.size_bytes() >= least { smallest } else { Geometry::for_size(least, &sizes.boot)? };
+    Ok(if sizes.boot_journal { geometry } else { geometry.without_journal() })
 }
 
 /// The rest of the disk when its size is given; else the smallest that also holds one full upgrade.

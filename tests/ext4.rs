@@ -37,6 +37,18 @@ fn e2fsck_accepts_a_filesystem_too_small_for_a_journal() {
 }
 
 #[test]
+fn e2fsck_accepts_a_filesystem_without_a_journal_whose_blocks_are_free() {
+    let (tree, store) = every_kind();
+    let image = image_in(&tree, &store, |usage| Geometry::for_size(600 << 20, usage).map(Geometry::without_journal));
+    image.is_clean();
+    assert!(!field(&image.dumpe2fs(), "Filesystem features:").contains("has_journal"));
+    let with = image_in(&tree, &store, |usage| Geometry::for_size(600 << 20, usage));
+    let free = |image: &Image| field(&image.dumpe2fs(), "Free blocks:").parse::<u32>().expect("a number");
+    // The journal's blocks, and those of its extent tree, if any.
+    assert!(free(&image) >= free(&with) + with.geometry.journal_blocks);
+}
+
+#[test]
 fn e2fsck_accepts_a_file_that_goes_round_backup_superblocks() {
     let mut grove = Grove::new();
     let file = grove.add(0, "large", Kind::Regular(Data::source(0, 5 << 30)));

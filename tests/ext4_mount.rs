@@ -76,6 +76,10 @@ fn the_kernel_writes_on_and_e2fsck_stays_content() {
     let image = image_in(&grove.tree, &store, |usage| Geometry::for_size(300 << 20, usage));
     load(&Mount::new(&image, "rw").0);
     image.is_clean();
+    let image =
+        image_in(&grove.tree, &store, |usage| Geometry::for_size(300 << 20, usage).map(Geometry::without_journal));
+    load(&Mount::new(&image, "rw").0);
+    image.is_clean();
 }
 
 /// Creates, renames and deletes, in old directories as in new ones.

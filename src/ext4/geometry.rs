@@ -70,6 +70,11 @@ impl Geometry {
         }
     }
 
+    /// The same filesystem with the journal's blocks free. For readers that do not replay it.
+    pub fn without_journal(self) -> Geometry {
+        Geometry { journal_blocks: 0, ..self }
+    }
+
     fn decide(blocks: u64, inodes: u64) -> Result<Geometry, Error> {
         let whole = u32::try_from(blocks).map_err(|_| Error::TooLarge { blocks })?;
         let geometry = Geometry::with_blocks(whole, inodes)?;

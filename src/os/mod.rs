@@ -14,6 +14,7 @@ pub use architecture::Architecture;
 pub use bootloader_files::{EfiBinary, EfiRole, EfiSearch, efi_machine, is_signed};
 pub use install_config::{InstallConfig, RootFilesystem};
 pub use kernel::{DeviceTree, Kernel};
+pub use libostree::Libostree;
 pub use os_release::OsRelease;
 pub use prepare_root::Composefs;
 
@@ -71,8 +72,7 @@ pub struct Os {
     /// Kernel arguments of usr/lib/bootc/kargs.d, in file-name order, for this architecture.
     pub kargs: Vec<String>,
     pub composefs: Composefs,
-    /// Whether the system's libostree writes `.ostree.cfs` itself, so that the first deployment has to have one too.
-    pub libostree_writes_composefs: bool,
+    pub libostree: Libostree,
     pub grow_tools: GrowTools,
     /// Whether the image itself says what systemd-repart does with the root partition.
     pub has_root_definition: bool,
@@ -122,7 +122,7 @@ impl Os {
             release: OsRelease::read(files)?,
             install: InstallConfig::read(files, architecture)?,
             kargs: kargs_d::read(files, architecture)?,
-            libostree_writes_composefs: libostree::links_libcomposefs(files)?,
+            libostree: Libostree::find(files)?,
             grow_tools: GrowTools::find(files)?,
             has_root_definition: has_root_definition(files)?,
             update_client: update_client(files)?,
@@ -140,7 +140,7 @@ impl Os {
 
     /// Whether the deployment gets an `.ostree.cfs`: the system's libostree would write one, or its initramfs asks for it.
     pub fn wants_composefs(&self) -> bool {
-        self.libostree_writes_composefs || self.composefs.is_used()
+        self.libostree.writes_composefs || self.composefs.is_used()
     }
 }
 
