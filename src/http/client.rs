@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::blocking;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Certificate, Identity, Version};
+use reqwest::{Certificate, Identity, StatusCode, Version};
 use url::Url;
 
 use super::{Body, HttpError, Retry, without_secrets};
@@ -33,6 +33,8 @@ pub struct Options {
     /// How long a server may send nothing.
     pub stall_timeout: Duration,
     pub retry: Retry,
+    /// Take any certificate for the host that is asked. What it redirects to is another host's, and not followed.
+    pub unverified: bool,
 }
 
 impl Default for Options {
@@ -43,6 +45,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(20),
             stall_timeout: Duration::from_secs(30),
             retry: Retry::default(),
+            unverified: false,
         }
     }
 }
@@ -70,6 +73,9 @@ impl Client {
             .tcp_nodelay(true)
             .http2_initial_stream_window_size(STREAM_WINDOW)
             .http2_initial_connection_window_size(STREAM_WINDOW * STREAMS);
+        if options.unverified {
+            builder = builder.tls_danger_accept_invalid_certs(true).redirect(Policy::custom(follow_at_home));
+        }
         if let Some(pem) = &options.authority {
             builder = builder.tls_certs_merge(authorities(pem)?);
         }
@@ -82,16 +88,30 @@ impl Client {
 
     /// One attempt. An answer that is no success is an error.
     pub fn get(&self, url: &Url) -> Result<Body, HttpError> {
+        self.ask(url, HeaderMap::new())?.success()
+    }
+
+    /// One attempt with headers of the caller's; any answer will do. To another host `Authorization` is not carried on.
+    pub fn ask(&self, url: &Url, headers: HeaderMap) -> Result<Answer, HttpError> {
+        self.send(url, self.inner.get(url.clone()).headers(headers))
+    }
+
+    /// Sends a form; one attempt.
+    pub fn post(&self, url: &Url, form: &[(&str, &str)]) -> Result<Answer, HttpError> {
+        let mut body = url::form_urlencoded::Serializer::new(String::new());
+        body.extend_pairs(form);
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        self.send(url, self.inner.post(url.clone()).header(CONTENT_TYPE, form).body(body.finish()))
+    }
+
+    fn send(&self, url: &Url, request: blocking::RequestBuilder) -> Result<Answer, HttpError> {
         let failed = |error: reqwest::Error| HttpError::of(url, error, None, self.stall);
-        let response = self.inner.get(url.clone()).send().map_err(failed)?;
+        let response = request.send().map_err(failed)?;
         self.http2.store(response.version() == Version::HTTP_2, Ordering::Relaxed);
-        let status = response.status();
-        if !status.is_success() {
-            let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
-            return Err(HttpError::Status { url: without_secrets(url), status, retry_after });
-        }
         let announced = response.content_length();
-        Ok(Body { url: url.clone(), response, stall: self.stall, announced, received: 0 })
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = Body { url: url.clone(), response, stall: self.stall, announced, received: 0 };
+        Ok(Answer { status, headers, body })
     }
 
     /// A whole file of at most `limit` bytes, however many attempts it takes.
@@ -119,6 +139,26 @@ impl Client {
     }
 }
 
+/// What a server answers.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Body,
+}
+
+impl Answer {
+    /// The body, when the status says that it is what was asked for.
+    pub fn success(self) -> Result<Body, HttpError> {
+        if self.status.is_success() { Ok(self.body) } else { Err(self.refusal()) }
+    }
+
+    /// The status as an error.
+    pub fn refusal(&self) -> HttpError {
+        let retry_after = self.headers.get(RETRY_AFTER).and_then(seconds);
+        HttpError::Status { url: without_secrets(&self.body.url), status: self.status, retry_after }
+    }
+}
+
 /// Up to ten times, never twice to the same place, never from https to http.
 fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     let next = attempt.url();
@@ -134,6 +174,12 @@ fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
         return attempt.error(why);
     }
     attempt.follow()
+}
+
+/// A redirect to another host is the answer.
+fn follow_at_home(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    let home = attempt.previous().first().and_then(|url| url.host_str().map(str::to_owned));
+    if attempt.url().host_str().map(str::to_owned) == home { follow(attempt) } else { attempt.stop() }
 }
 
 fn seconds(value: &HeaderValue) -> Option<Duration> {

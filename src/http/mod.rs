@@ -8,7 +8,7 @@ mod error;
 mod retry;
 
 pub use body::Body;
-pub use client::{Client, Options};
+pub use client::{Answer, Client, Options};
 pub use error::HttpError;
 pub use retry::{Retry, Retryable};
 use url::Url;

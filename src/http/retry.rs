@@ -35,7 +35,6 @@ impl Retryable for HttpError {
 impl Retry {
     /// Calls `attempt` until it succeeds, fails for good, or has failed too often.
     pub fn run<T, E: Retryable>(&self, mut attempt: impl FnMut() -> Result<T, E>) -> Result<T, E> {
-        let mut pause = self.first_pause;
         let mut tried = 0;
         loop {
             let error = match attempt() {
@@ -43,19 +42,25 @@ impl Retry {
                 Err(error) => error.into_http()?,
             };
             tried += 1;
-            if !error.is_transient() {
-                return Err(error.into());
-            }
-            if tried >= self.attempts {
-                return Err(HttpError::GivenUp { attempts: tried, last: Box::new(error) }.into());
-            }
-            let asked = match &error {
-                HttpError::Status { retry_after, .. } => *retry_after,
-                _ => None,
-            };
-            thread::sleep(pause.max(asked.unwrap_or_default()).min(self.longest_pause));
-            pause *= 2;
+            self.wait(tried, error)?;
         }
+    }
+
+    /// Pauses after the `tried`th attempt failed with `error`; gives the error back when another makes no sense.
+    pub fn wait(&self, tried: u32, error: HttpError) -> Result<(), HttpError> {
+        if !error.is_transient() {
+            return Err(error);
+        }
+        if tried >= self.attempts {
+            return Err(HttpError::GivenUp { attempts: tried, last: Box::new(error) });
+        }
+        let asked = match &error {
+            HttpError::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        };
+        let pause = self.first_pause * 2u32.saturating_pow(tried.saturating_sub(1));
+        thread::sleep(pause.max(asked.unwrap_or_default()).min(self.longest_pause));
+        Ok(())
     }
 }
 

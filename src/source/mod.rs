@@ -6,6 +6,7 @@
 mod archive;
 mod crew;
 mod directory;
+mod documents;
 mod error;
 mod json;
 mod load;
@@ -38,9 +39,6 @@ pub trait Source: Sync {
 
     /// The bytes of a blob, as they come: the caller compares.
     fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>>;
-
-    /// For messages.
-    fn describe(&self) -> String;
 }
 
 /// The documents of an image.
@@ -127,9 +125,8 @@ impl Default for Limits {
 
 /// Opens what the user named. Only the outermost look is taken: a directory, a tar archive.
 pub fn open(image: &ImageRef) -> Result<Box<dyn Source>> {
-    let describe = image.to_string();
     Ok(match image {
-        ImageRef::Oci { path, tag } => Box::new(OciLayout::new(Directory::open(path)?, tag.clone(), describe)),
-        ImageRef::OciArchive { path, tag } => Box::new(OciLayout::new(Archive::open(path)?, tag.clone(), describe)),
+        ImageRef::Oci { path, tag } => Box::new(OciLayout::new(Directory::open(path)?, tag.clone())),
+        ImageRef::OciArchive { path, tag } => Box::new(OciLayout::new(Archive::open(path)?, tag.clone())),
     })
 }

@@ -2,17 +2,13 @@
 
 use std::io::Read;
 
-use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
+use oci_spec::image::{Descriptor, ImageIndex};
 use serde::Deserialize;
 
+use super::documents::{self, Documents, check_size};
 use super::{Error, Limits, Platform, Resolved, Result, Source, json};
-use crate::digest::Digest;
-use crate::layer::{self, BlobError};
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// An index in an index in an index is already one more than anybody builds.
-const DEEPEST: usize = 4;
-
 /// Something with the files of a layout in it.
 pub trait Files: Sync {
     /// The file `name` and its length, if it is there.
@@ -26,7 +22,6 @@ pub trait Files: Sync {
 pub struct OciLayout<F> {
     files: F,
     tag: Option<String>,
-    describe: String,
 }
 
 /// The file `oci-layout`.
@@ -42,23 +37,36 @@ impl<F: Files> Source for OciLayout<F> {
         let index: ImageIndex = json::parse(&self.file("index.json", limits.manifest)?, "index.json")?;
         let entry = self.entry(&index, platform)?;
         let ref_name = ref_name(entry).map(str::to_owned);
-        let (manifest, manifest_digest) = self.manifest(entry.clone(), platform, limits)?;
-        let config = self.config(&manifest, platform, limits)?;
+        let (manifest, manifest_digest) = documents::manifest(self, entry.clone(), platform, limits)?;
+        let config = documents::config(self, &manifest, platform, limits)?;
         Ok(Resolved { manifest, manifest_digest, config, ref_name })
     }
 
     fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>> {
-        self.blob_of(descriptor, "the blob")
+        Documents::blob(self, descriptor, "the blob")
+    }
+}
+
+impl<F: Files> Documents for OciLayout<F> {
+    fn manifest(&self, descriptor: &Descriptor, what: &str) -> Result<Box<dyn Read + Send>> {
+        Documents::blob(self, descriptor, what)
     }
 
-    fn describe(&self) -> String {
-        self.describe.clone()
+    fn blob(&self, descriptor: &Descriptor, what: &str) -> Result<Box<dyn Read + Send>> {
+        let path = format!("blobs/sha256/{}", json::announced(descriptor, what)?.digest.hex());
+        let missing =
+            || Error::MissingBlob { what: what.to_owned(), path: path.clone(), location: self.files.location() };
+        self.files.open(&path)?.map(|(blob, _)| blob).ok_or_else(missing)
+    }
+
+    fn location(&self) -> String {
+        self.files.location()
     }
 }
 
 impl<F: Files> OciLayout<F> {
-    pub fn new(files: F, tag: Option<String>, describe: String) -> Self {
-        Self { files, tag, describe }
+    pub fn new(files: F, tag: Option<String>) -> Self {
+        Self { files, tag }
     }
 
     fn check_layout(&self) -> Result<()> {
@@ -96,69 +104,9 @@ impl<F: Files> OciLayout<F> {
         }
     }
 
-    /// Goes down from an entry to the manifest of the platform.
-    fn manifest(&self, mut descriptor: Descriptor, platform: &Platform, limits: &Limits) -> Result<(Vec<u8>, Digest)> {
-        for _ in 0..DEEPEST {
-            match descriptor.media_type().to_string().as_str() {
-                "application/vnd.oci.image.manifest.v1+json"
-                | "application/vnd.docker.distribution.manifest.v2+json" => {
-                    let bytes = self.document(&descriptor, limits.manifest, "the manifest")?;
-                    return Ok((bytes, json::announced(&descriptor, "the manifest")?.digest));
-                }
-                "application/vnd.oci.image.index.v1+json"
-                | "application/vnd.docker.distribution.manifest.list.v2+json" => {
-                    let bytes = self.document(&descriptor, limits.manifest, "the image index")?;
-                    let index: ImageIndex = json::parse(&bytes, "the image index")?;
-                    let images: Vec<_> = index.manifests().iter().collect();
-                    descriptor = platform.choose(&images, &self.describe)?.clone();
-                }
-                other => {
-                    let what = format!("{} in {}", descriptor.digest(), self.files.location());
-                    return Err(Error::NotAnImage { what, media_type: other.to_owned() });
-                }
-            }
-        }
-        Err(Error::NestedTooDeep { depth: DEEPEST })
-    }
-
-    fn config(&self, manifest: &[u8], platform: &Platform, limits: &Limits) -> Result<Vec<u8>> {
-        let manifest: ImageManifest = json::parse(manifest, "the manifest")?;
-        let descriptor = manifest.config();
-        let media_type = descriptor.media_type().to_string();
-        if !["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"]
-            .contains(&media_type.as_str())
-        {
-            return Err(Error::NotAnImage { what: "the config".to_owned(), media_type });
-        }
-        let bytes = self.document(descriptor, limits.config, "the config")?;
-        let config: ImageConfiguration = json::parse(&bytes, "the config")?;
-        platform.check(&config.os().to_string(), &config.architecture().to_string())?;
-        Ok(bytes)
-    }
-
-    /// A whole blob, compared with its descriptor.
-    fn document(&self, descriptor: &Descriptor, limit: u64, what: &str) -> Result<Vec<u8>> {
-        let announced = json::announced(descriptor, what)?;
-        check_size(announced.size, limit, what)?;
-        let blob = self.blob_of(descriptor, what)?;
-        let failed = |source: BlobError| Error::Blob { what: what.to_owned(), source };
-        layer::read_whole(blob, announced).map_err(failed)
-    }
-
-    fn blob_of(&self, descriptor: &Descriptor, what: &str) -> Result<Box<dyn Read + Send>> {
-        let path = format!("blobs/sha256/{}", json::announced(descriptor, what)?.digest.hex());
-        let missing =
-            || Error::MissingBlob { what: what.to_owned(), path: path.clone(), location: self.files.location() };
-        self.files.open(&path)?.map(|(blob, _)| blob).ok_or_else(missing)
-    }
-
     fn not_a_layout(&self, why: String) -> Error {
         Error::NotALayout { path: self.files.location(), why }
     }
-}
-
-fn check_size(found: u64, limit: u64, what: &str) -> Result<()> {
-    if found > limit { Err(Error::TooLarge { what: what.to_owned(), found, limit }) } else { Ok(()) }
 }
 
 fn ref_name(descriptor: &Descriptor) -> Option<&str> {
