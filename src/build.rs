@@ -131,8 +131,10 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
     let stateroot = choose::stateroot(request, &os);
     let seed =
         request.seed.unwrap_or_else(|| choose::seed(request, &loaded, &layout, &target, remote.as_ref(), &stateroot));
+    let boot_journal = choose::boot_journal(&loader, &os);
     let choices = Choices {
         seed,
+        boot_journal,
         layout: &layout,
         libostree_backend: loader.libostree_backend(),
         target: &target,
@@ -162,12 +164,8 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
         syslinux: loader.syslinux,
         placement,
     };
-    let sizes = Sizes {
-        kernel_on_esp: loader.kernel_on_esp,
-        // A loader that finds its kernels on the ESP does not read /boot.
-        boot_journal: os.libostree.freezes_boot || loader.kernel_on_esp > 0,
-        ..sizes(request, &filesystems, kernel_bytes)?
-    };
+    let sizes =
+        Sizes { kernel_on_esp: loader.kernel_on_esp, boot_journal, ..sizes(request, &filesystems, kernel_bytes)? };
     let plan = DiskPlan::new(&layout, os.architecture, &seed, &sizes, legacy_boot)?;
     let mut report = Report::new(&loaded, &os, &sysroot, &imported, &plan, &target, loader.summary, &seed);
     let own = imported.warnings.iter().chain(&sysroot.warnings).cloned();
@@ -180,6 +178,7 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
 
 struct Choices<'a> {
     seed: Seed,
+    boot_journal: bool,
     layout: &'a Layout,
     libostree_backend: &'static str,
     target: &'a Target,
@@ -206,6 +205,7 @@ fn lay_out(
         image: loaded.image(),
         root_uuid: identity.root.to_string(),
         boot_uuid: identity.boot.to_string(),
+        boot_journal: choices.boot_journal,
         esp_id: choices.layout.has(PartitionType::Esp).then(|| identity.esp_id()),
         libostree_backend: choices.libostree_backend,
         grows_on: choices.layout.grows().then_some(choices.layout.partition_table),

@@ -12,7 +12,8 @@ use oracle::{agrees, tool};
 use serde_json::Value;
 use support::disk::{self, Disks, partitions};
 use support::mini_image::{MiniImage, small_partitions};
-use support::{mounted, program, shelf};
+use support::tar::file;
+use support::{mounted, program, shelf, sysroot};
 
 const ROOT_FEATURES: &str = "has_journal ext_attr resize_inode dir_index filetype extent 64bit flex_bg sparse_super large_file huge_file \
     dir_nlink extra_isize metadata_csum verity";
@@ -97,16 +98,31 @@ fn root_has_verity_and_boot_has_not() {
     for disks in both() {
         assert_eq!(superblock(&disks.cut("root"))("Filesystem features"), ROOT_FEATURES);
         let boot = superblock(&disks.cut("boot"))("Filesystem features");
-        assert_eq!(boot.trim_start_matches("has_journal "), BOOT_FEATURES);
+        assert_eq!(boot, format!("has_journal {BOOT_FEATURES}"));
         assert_eq!(superblock(&disks.cut("root"))("Reserved block count"), "0");
     }
 }
 
 #[test]
-fn boot_has_a_journal_when_the_images_libostree_freezes_it_after_an_upgrade() {
-    let has_journal = |disks: &Disks| superblock(&disks.cut("boot"))("Filesystem features").starts_with("has_journal ");
-    assert!(has_journal(&disk::test_os()), "libostree 2025.2");
-    assert!(!has_journal(&mini()), "no libostree that says so");
+fn boot_has_no_journal_when_libostree_does_not_write_it_back_and_e2fsck_can_do_without() {
+    let features = |disks: &Disks| superblock(&disks.cut("boot"))("Filesystem features");
+    assert!(features(&disk::test_os()).starts_with("has_journal "), "libostree 2025.2");
+    assert!(features(&mini()).starts_with("has_journal "), "no e2fsck in the image");
+    let scratch = tempfile::tempdir().unwrap();
+    let image = MiniImage::bootable().with([file("usr/sbin/e2fsck", "a program")]);
+    let image = image.write(&scratch.path().join("image")).reference();
+    let layout = small_partitions(scratch.path());
+    let disks = disk::build_into(&image, &scratch.path().join("out"), &["--layout", &layout]);
+    assert_eq!(features(&disks), BOOT_FEATURES);
+    e2fsck(&disks.cut("boot"));
+    let uuid = superblock(&disks.cut("boot"))("Filesystem UUID");
+    let escape = ["--path", "--template=systemd-fsck@.service"].map(str::to_owned);
+    let unit =
+        agrees(&tool("systemd-escape", "systemd"), escape.into_iter().chain([format!("/dev/disk/by-uuid/{uuid}")]));
+    let mounted = sysroot::of(&disks);
+    let etc = mounted.deployment().join("etc/systemd/system");
+    let text = fs::read_to_string(etc.join(format!("{}.d/50-repair.conf", unit.trim()))).unwrap();
+    assert!(text.contains("\nExecStart=\nExecStart=/usr/sbin/e2fsck -y %f\n"), "{text}");
 }
 
 #[test]

@@ -132,7 +132,9 @@ fn etc_differs_from_the_image_by_mounts_and_growth_only() {
     let wants = "systemd/system/multi-user.target.wants/bootwright-growfs.service";
     let mut expected =
         vec!["M    fstab".to_owned(), "A    repart.d".to_owned(), "A    repart.d/50-root.conf".to_owned()];
-    expected.extend([unit, wants].map(|path| format!("A    {path}")));
+    // The ESP is mounted by fstab.
+    let automount = "systemd/system/efi.automount";
+    expected.extend([unit, wants, automount].map(|path| format!("A    {path}")));
     expected.sort();
     assert_eq!(lines, expected);
 }

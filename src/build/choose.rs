@@ -2,7 +2,7 @@
 
 use super::BuildError;
 use crate::bootloader::{BootloaderError, Grub, Loader, Places, Provided, Syslinux, SystemdBoot};
-use crate::deploy::{Remote, Target};
+use crate::deploy::{self, Remote, Target};
 use crate::layout::Layout;
 use crate::os::{Os, RootFilesystem};
 use crate::request::{BootloaderChoice, Request};
@@ -56,6 +56,11 @@ fn systemd_boot<'os>(offer: &Offer<'os, '_>) -> Result<Loader<'os>, BootloaderEr
 fn syslinux<'os>(offer: &Offer<'os, '_>) -> Result<Loader<'os>, BootloaderError> {
     let syslinux = Syslinux::choose(offer.os.architecture, offer.image, offer.provided, offer.places)?;
     Ok(Loader::Syslinux(Box::new(syslinux)))
+}
+
+/// Loaders do not replay a journal. Where libostree does not write it back after an upgrade, /boot is better without.
+pub fn boot_journal(loader: &Loader<'_>, os: &Os) -> bool {
+    os.libostree.freezes_boot || loader.needs_kernel_on_esp() || !deploy::checks_boot(os)
 }
 
 pub fn root_filesystem(request: &Request, os: &Os) -> Result<(), BuildError> {

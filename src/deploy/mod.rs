@@ -3,6 +3,7 @@
 //! Follows what `bootc install` leaves behind for a plain image. How the trees become filesystems is not here.
 
 mod aleph;
+mod boot_check;
 mod boot_entry;
 mod boot_files;
 mod checkout;
@@ -20,6 +21,7 @@ mod target;
 mod target_image;
 
 pub use aleph::version as image_version;
+pub use boot_check::can_be_placed as checks_boot;
 pub use boot_entry::BootEntry;
 pub use checkout::CommitTree;
 pub use growth::Grower;

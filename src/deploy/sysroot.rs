@@ -8,8 +8,8 @@ use super::growth::Grower;
 use super::repository::Repository;
 use super::stateroot::{self, Places};
 use super::{
-    BootEntry, CommitTree, DeployError, Imported, KernelArguments, Remote, RootMount, Target, aleph, boot_files,
-    composefs_image, fstab, growth,
+    BootEntry, CommitTree, DeployError, Imported, KernelArguments, Remote, RootMount, Target, aleph, boot_check,
+    boot_files, composefs_image, fstab, growth,
 };
 use crate::image::{Contents, Image};
 use crate::layout::PartitionTable;
@@ -32,6 +32,8 @@ pub struct Options<'a> {
     /// UUIDs in their text form.
     pub root_uuid: String,
     pub boot_uuid: String,
+    /// Whether /boot has a journal.
+    pub boot_journal: bool,
     /// The ESP's volume id as `blkid` prints it.
     pub esp_id: Option<String>,
     /// `sysroot.bootloader` of the repository.
@@ -75,6 +77,10 @@ impl Sysroot {
         Ok(kernel_files)
     }
 }
+
+/// systemd 252 wants to mount the ESP on /efi too, where it knows which it is, and fails in a root that cannot have such a
+/// directory (`gpt-auto-generator.c`). fstab has it on /boot/efi.
+const EFI_AUTOMOUNT: &str = "efi.automount";
 
 /// Lays out the deployment of a commit.
 pub fn sysroot(
@@ -212,6 +218,13 @@ fn place_etc(
     let given = Files { tree: root, root: etc, spool: &contents.spool }.read_text("fstab", CONFIG_LIMIT)?;
     let text = fstab::fstab(&given.unwrap_or_default(), &mounts(os, options));
     root.add_file(etc, "fstab", Stat::root(0o644, options.time), text);
+    if let Some(e2fsck) = os.e2fsck.filter(|_| !options.boot_journal) {
+        boot_check::place(root, etc, e2fsck, &options.boot_uuid, options.time);
+    }
+    if options.esp_id.is_some() && !os.has_efi_directory {
+        let units = root.ensure_directories(etc, "systemd/system", &Stat::root(0o755, options.time));
+        root.add_symlink(units, EFI_AUTOMOUNT, Stat::root(0o777, options.time), "/dev/null");
+    }
     if let Some(Ok(grower)) = grower(os, options) {
         growth::place(root, etc, grower, os, options.time);
     }

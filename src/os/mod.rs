@@ -74,6 +74,10 @@ pub struct Os {
     pub composefs: Composefs,
     pub libostree: Libostree,
     pub grow_tools: GrowTools,
+    /// Path of the program that checks ext4.
+    pub e2fsck: Option<&'static str>,
+    /// Whether there is a /efi to mount the ESP on.
+    pub has_efi_directory: bool,
     /// Whether the image itself says what systemd-repart does with the root partition.
     pub has_root_definition: bool,
     /// A program that can fetch the next version: bootc with skopeo and podman, rpm-ostree, or ostree.
@@ -124,6 +128,8 @@ impl Os {
             kargs: kargs_d::read(files, architecture)?,
             libostree: Libostree::find(files)?,
             grow_tools: GrowTools::find(files)?,
+            e2fsck: first_file(files, ["usr/sbin/e2fsck", "usr/bin/e2fsck"])?,
+            has_efi_directory: files.find("efi")?.is_some(),
             has_root_definition: has_root_definition(files)?,
             update_client: update_client(files)?,
             efi_binaries: bootloader_files::find(files, architecture)?,
@@ -213,6 +219,15 @@ fn has_root_definition(files: &Files<'_>) -> Result<bool, ReadError> {
         }
     }
     Ok(false)
+}
+
+fn first_file<const N: usize>(files: &Files<'_>, paths: [&'static str; N]) -> Result<Option<&'static str>, ReadError> {
+    for path in paths {
+        if files.is_file(path)? {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 fn update_client(files: &Files<'_>) -> Result<Option<&'static str>, ReadError> {
