@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `build` is the sentence that connects the rooms. Rooms marked as leaves (`ostree`, `composefs`, `ext4`, `fat`, `qcow2`,
-//! `grub_pc`, `http`, `trust`)
+//! `grub_pc`, `http`, `selinux`, `trust`)
 //! know nothing of the others. Only `cli` prints.
 
 pub mod bootloader;
@@ -37,6 +37,7 @@ pub mod qcow2;
 pub mod report;
 pub mod request;
 pub mod seed;
+pub mod selinux;
 pub mod smoke;
 pub mod source;
 pub mod spool;
