@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use choose::{Offer, bootloader};
-use origin::Upstream;
+use origin::{Deployable, Upstream};
 pub use origin::{commit_architecture, import};
 
 use crate::bootloader::{Addition, Boot, Loader, LoaderFiles, Places};
@@ -114,12 +114,11 @@ pub fn build(request: &Request, progress: &dyn Progress) -> Result<Report, Build
 
 /// Reads the source and decides everything. The spool lies in `scratch`.
 pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Result<Prepared, BuildError> {
-    let loaded = origin::load(request, scratch, progress)?;
+    let mut loaded = origin::load(request, scratch, progress)?;
     progress.report(&Event::Begin { task: Task::Deploy, label: "lay out the deployment", total: None });
-    let contents = loaded.contents();
     let time = request.source_date_epoch.or_else(|| origin::created(&loaded)).unwrap_or(0);
-    let imported = origin::import(&loaded, time)?;
-    let checkout = CommitTree::checkout(contents, &imported, time)?;
+    let Deployable { imported, checkout, policy } = origin::deployable(&mut loaded, request.threads, time)?;
+    let contents = loaded.contents();
     let files = Files { tree: &checkout.tree, root: checkout.deployment, spool: &contents.spool };
     let os = Os::inspect(&files, origin::architecture(request, &loaded, &files)?)?;
     let layout = choose::layout(request, &os)?;
@@ -135,6 +134,7 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
     let choices = Choices {
         seed,
         boot_journal,
+        selinux: policy.is_some(),
         layout: &layout,
         libostree_backend: loader.libostree_backend(),
         target: &target,
@@ -153,6 +153,9 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
     )?;
     let loader = install_bootloader(&loader, contents, &os, &mut sysroot, &seed, time)?;
 
+    if let Some(policy) = &policy {
+        deploy::label_sysroot(&mut sysroot, policy)?;
+    }
     let kernel_bytes = os.kernel.boot_bytes(&sysroot.root);
     let placement = Placement::new(&contents.objects);
     let legacy_boot = loader.syslinux.is_some();
@@ -179,6 +182,7 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
 struct Choices<'a> {
     seed: Seed,
     boot_journal: bool,
+    selinux: bool,
     layout: &'a Layout,
     libostree_backend: &'static str,
     target: &'a Target,
@@ -205,6 +209,7 @@ fn lay_out(
         image: loaded.image(),
         root_uuid: identity.root.to_string(),
         boot_uuid: identity.boot.to_string(),
+        selinux: choices.selinux,
         boot_journal: choices.boot_journal,
         esp_id: choices.layout.has(PartitionType::Esp).then(|| identity.esp_id()),
         libostree_backend: choices.libostree_backend,

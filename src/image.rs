@@ -108,6 +108,16 @@ impl Objects {
         }
     }
 
+    /// Puts new objects in the place of old ones, which stay: each is met where its old one was.
+    pub fn replace(&mut self, objects: impl IntoIterator<Item = (Checksum, (Checksum, Object))>) {
+        for (old, (new, object)) in objects {
+            if let Some((order, _)) = self.0.get(&old) {
+                let order = *order;
+                self.0.entry(new).or_insert((order, object));
+            }
+        }
+    }
+
     /// Drops what is in none of the trees.
     pub fn keep_only<'a>(&mut self, trees: impl IntoIterator<Item = &'a Directory>) {
         let mut wanted = HashSet::new(); // looked up only, so its order does not show

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::{BuildError, upstream};
-use crate::deploy::{self, Imported, Remote, Target, TargetImage};
+use crate::deploy::{self, CommitTree, Imported, Remote, Target, TargetImage};
 use crate::image_ref::{ImageRef, OstreeRef, SourceRef};
-use crate::os::{Architecture, Os, OsError, architecture};
+use crate::os::{Architecture, Os, OsError, SelinuxPolicy, architecture};
 use crate::ostree::Commit;
 use crate::progress::Progress;
 use crate::request::Request;
@@ -63,6 +63,32 @@ pub fn import(loaded: &Loaded, fallback_time: i64) -> Result<Imported, BuildErro
         Loaded::Container(image) => Ok(deploy::import(image, fallback_time)?),
         Loaded::Commit(commit) => Ok(adopt(commit)),
     }
+}
+
+/// A commit as the tree of its deployment, labelled where its system asks for that.
+pub struct Deployable {
+    pub imported: Imported,
+    pub checkout: CommitTree,
+    pub policy: Option<SelinuxPolicy>,
+}
+
+/// Imports the source. The policy that labels an image is in it, so an image with one is imported twice; a commit that somebody
+/// else made has the labels that it has.
+pub fn deployable(loaded: &mut Loaded, threads: usize, time: i64) -> Result<Deployable, BuildError> {
+    let imported = import(loaded, time)?;
+    let checkout = CommitTree::checkout(loaded.contents(), &imported, time)?;
+    let files = Files { tree: &checkout.tree, root: checkout.deployment, spool: &loaded.contents().spool };
+    let policy = SelinuxPolicy::find(&files)?;
+    let (imported, checkout) = match (&policy, &mut *loaded) {
+        (Some(policy), Loaded::Container(image)) => {
+            deploy::label_layers(image, policy, threads)?;
+            let imported = import(loaded, time)?;
+            let checkout = CommitTree::checkout(loaded.contents(), &imported, time)?;
+            (imported, checkout)
+        }
+        _ => (imported, checkout),
+    };
+    Ok(Deployable { imported, checkout, policy })
 }
 
 /// A commit that somebody else made is deployed as it is.

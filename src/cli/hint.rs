@@ -121,7 +121,9 @@ fn os_hint(error: &OsError) -> Option<String> {
         OsError::NoKernel => "put the kernel at usr/lib/modules/VERSION/vmlinuz",
         OsError::SeveralKernels(_) => "remove all but one from the image",
         OsError::NoInitramfs { .. } => "make one with dracut in the image, at usr/lib/modules/VERSION/initramfs.img",
-        OsError::Selinux { .. } => "an image with SELINUX=disabled in etc/selinux/config can be built",
+        OsError::NoFileContexts { .. } => {
+            "install the policy in the image, or set SELINUX=disabled in its etc/selinux/config"
+        }
         OsError::TwoEtc => "move everything to one of the two",
         OsError::SealedComposefs { .. } => "`enabled = yes` works without fs-verity",
         _ => return None,

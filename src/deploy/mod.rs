@@ -13,6 +13,8 @@ mod go_json;
 mod growth;
 mod import;
 mod kernel_arguments;
+mod label_sysroot;
+mod labels;
 mod remote;
 mod repository;
 mod stateroot;
@@ -27,6 +29,8 @@ pub use checkout::CommitTree;
 pub use growth::Grower;
 pub use import::{Imported, created, import, refuse_unsupported};
 pub use kernel_arguments::{KernelArguments, RootMount, check_argument};
+pub use label_sysroot::label_sysroot;
+pub use labels::label_layers;
 pub use remote::{Remote, RemoteKeys, ShippedRemote, shipped as shipped_remotes};
 pub use stateroot::check_name as check_stateroot;
 pub use sysroot::{Options, Sysroot, sysroot};
@@ -41,6 +45,8 @@ pub enum DeployError {
     Read(#[from] ReadError),
     #[error(transparent)]
     Ostree(#[from] crate::ostree::Error),
+    #[error(transparent)]
+    Spool(#[from] crate::spool::SpoolError),
     #[error(transparent)]
     Composefs(#[from] crate::composefs::Error),
     #[error("the image is no bootable container: it has neither the label `containers.bootc` nor `ostree.bootable`")]

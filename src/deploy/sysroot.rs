@@ -32,6 +32,8 @@ pub struct Options<'a> {
     /// UUIDs in their text form.
     pub root_uuid: String,
     pub boot_uuid: String,
+    /// Whether files are labelled.
+    pub selinux: bool,
     /// Whether /boot has a journal.
     pub boot_journal: bool,
     /// The ESP's volume id as `blkid` prints it.
@@ -201,7 +203,7 @@ fn place_aleph(root: &mut Tree, image: &Image, os: &Os, options: &Options<'_>) -
         version: aleph::version(&image.labels),
         timestamp: aleph::timestamp(&image.labels),
         kernel: &os.kernel.version,
-        selinux: "disabled",
+        selinux: if options.selinux { "enabled" } else { "disabled" },
     };
     root.add_file(Tree::ROOT, ".bootc-aleph.json", Stat::root(0o644, options.time), aleph.text()?);
     Ok(())

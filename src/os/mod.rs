@@ -17,6 +17,7 @@ pub use kernel::{DeviceTree, Kernel};
 pub use libostree::Libostree;
 pub use os_release::OsRelease;
 pub use prepare_root::Composefs;
+pub use selinux::SelinuxPolicy;
 
 use crate::tree::{Files, ReadError};
 
@@ -54,8 +55,8 @@ pub enum OsError {
     EtcIsNoDirectory,
     #[error("the image's tree has no `{path}`, which every deployment needs")]
     MissingDirectory { path: &'static str },
-    #[error("the image has an active SELinux policy ({policy}), and labelling it is not supported yet")]
-    Selinux { policy: String },
+    #[error("the image turns on the SELinux policy `{name}` and has no `{path}`, which says how files are labelled")]
+    NoFileContexts { name: String, path: String },
     #[error(
         "prepare-root.conf asks for `composefs.enabled = {mode}`, which needs fs-verity on every file and is not supported yet"
     )]
@@ -118,7 +119,6 @@ impl Os {
     /// Reads the facts; refuses trees that could not boot, naming what is missing.
     pub fn inspect(files: &Files<'_>, architecture: Architecture) -> Result<Os, OsError> {
         check_directories(files)?;
-        selinux::refuse_active_policy(files)?;
         let kernel = Kernel::find(files)?;
         let composefs = prepare_root::composefs(files)?;
         Ok(Os {

@@ -1,19 +1,59 @@
-//! Whether the image has an active SELinux policy.
+//! The image's SELinux policy, as far as it labels files.
 
 use super::{CONFIG_LIMIT, OsError};
+use crate::selinux::{FileContexts, FileKind, Label, PolicyFiles};
 use crate::tree::Files;
 
-/// Images with an active policy have to be labelled; until that is written, an unlabelled disk must not come out.
-pub fn refuse_active_policy(files: &Files<'_>) -> Result<(), OsError> {
-    for path in ["etc/selinux/config", "usr/etc/selinux/config"] {
-        if let Some(text) = files.read_text(path, CONFIG_LIMIT)? {
-            return match active_policy(&text) {
-                Some(policy) => Err(OsError::Selinux { policy }),
-                None => Ok(()),
-            };
+/// Each of a policy's texts; Fedora's largest has half a megabyte.
+const POLICY_LIMIT: u64 = 16 << 20;
+
+/// An active policy.
+#[derive(Debug)]
+pub struct SelinuxPolicy {
+    /// SELINUXTYPE: `targeted`, `default`.
+    pub name: String,
+    contexts: FileContexts,
+}
+
+impl SelinuxPolicy {
+    /// The policy that the tree's configuration turns on; none when there is none, as libostree decides.
+    pub fn find(files: &Files<'_>) -> Result<Option<SelinuxPolicy>, OsError> {
+        for etc in ["etc/selinux", "usr/etc/selinux"] {
+            if let Some(text) = files.read_text(&format!("{etc}/config"), CONFIG_LIMIT)? {
+                return match active_policy(&text) {
+                    Some(name) => SelinuxPolicy::read(files, etc, name).map(Some),
+                    None => Ok(None),
+                };
+            }
+        }
+        Ok(None)
+    }
+
+    fn read(files: &Files<'_>, etc: &str, name: String) -> Result<SelinuxPolicy, OsError> {
+        let path = format!("{etc}/{name}/contexts/files/file_contexts");
+        let read = |suffix: &str| files.read(&format!("{path}{suffix}"), POLICY_LIMIT);
+        let file_contexts =
+            read("")?.ok_or_else(|| OsError::NoFileContexts { name: name.clone(), path: path.clone() })?;
+        let texts = PolicyFiles {
+            file_contexts,
+            homedirs: read(".homedirs")?,
+            local: read(".local")?,
+            subs: read(".subs")?,
+            subs_dist: read(".subs_dist")?,
+        };
+        let wrong = |error: crate::selinux::Error| OsError::Config { path: path.clone(), message: error.to_string() };
+        Ok(SelinuxPolicy { contexts: FileContexts::parse(&texts).map_err(wrong)?, name })
+    }
+
+    /// The label of an absolute path; none where the policy has none or wants none. libostree asks for /proc as for /mnt
+    /// (`ostree-sepolicy.c`).
+    pub fn label(&self, path: &str, kind: FileKind) -> Option<&str> {
+        let path = if path == "/proc" { "/mnt" } else { path };
+        match self.contexts.lookup(path, kind) {
+            Label::Context(label) => Some(label),
+            Label::NoLabel | Label::NoMatch => None,
         }
     }
-    Ok(())
 }
 
 /// SELINUXTYPE when SELINUX is enforcing or permissive; every other word means no policy, as in libostree.
