@@ -142,6 +142,10 @@ fn has_certificates(file: &PeFile64<'_>) -> bool {
     certificates.is_some_and(|directory| directory.size.get(LittleEndian) > 0)
 }
 
+/// How systemd-boot names itself, for bootctl (`boot.c`, `_used_ _section_(".sdmagic")`). Until systemd 254 the programs for arm64 had
+/// no sections of their own.
+const SYSTEMD_BOOT: &[u8] = b"#### LoaderInfo: systemd-boot ";
+
 /// What an EFI program is; `None` for what is none of ours, for another architecture, and for what cannot be read.
 fn classify(bytes: &[u8], architecture: Architecture) -> Option<(EfiRole, bool)> {
     let file = PeFile64::parse(bytes).ok()?;
@@ -153,7 +157,7 @@ fn classify(bytes: &[u8], architecture: Architecture) -> Option<(EfiRole, bool)>
     let role = if let Some(mods) = section("mods") {
         let (prefix, modules) = grub_modules(mods)?;
         EfiRole::Grub { prefix, modules }
-    } else if section(".sdmagic").is_some_and(|magic| contains(magic, b"systemd-boot")) {
+    } else if contains(section(".sdmagic").unwrap_or(bytes), SYSTEMD_BOOT) {
         EfiRole::SystemdBoot
     } else {
         // All of shim's programs carry an SBAT line of the component `shim`; only shim itself brings the vendor's certificate along.
