@@ -64,7 +64,7 @@ fn by_content(file: &PeFile64, bytes: &[u8]) -> Option<EfiRole> {
     if section("mods").is_some() {
         return Some(EfiRole::Grub);
     }
-    if section(".sdmagic").is_some_and(|magic| contains(magic, b"systemd-boot")) {
+    if contains(section(".sdmagic").unwrap_or(bytes), crate::os::SYSTEMD_BOOT) {
         return Some(EfiRole::SystemdBoot);
     }
     // All of shim's programs carry an SBAT line of the component `shim`; only shim itself has the vendor's certificate.

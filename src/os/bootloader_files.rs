@@ -144,7 +144,7 @@ fn has_certificates(file: &PeFile64<'_>) -> bool {
 
 /// How systemd-boot names itself, for bootctl (`boot.c`, `_used_ _section_(".sdmagic")`). Until systemd 254 the programs for arm64 had
 /// no sections of their own.
-const SYSTEMD_BOOT: &[u8] = b"#### LoaderInfo: systemd-boot ";
+pub const SYSTEMD_BOOT: &[u8] = b"#### LoaderInfo: systemd-boot ";
 
 /// What an EFI program is; `None` for what is none of ours, for another architecture, and for what cannot be read.
 fn classify(bytes: &[u8], architecture: Architecture) -> Option<(EfiRole, bool)> {

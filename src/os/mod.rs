@@ -11,7 +11,7 @@ mod prepare_root;
 mod selinux;
 
 pub use architecture::Architecture;
-pub use bootloader_files::{EfiBinary, EfiRole, EfiSearch, efi_machine, is_signed};
+pub use bootloader_files::{EfiBinary, EfiRole, EfiSearch, SYSTEMD_BOOT, efi_machine, is_signed};
 pub use install_config::{InstallConfig, RootFilesystem};
 pub use kernel::{DeviceTree, Kernel};
 pub use libostree::Libostree;
