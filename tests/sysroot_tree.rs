@@ -17,6 +17,7 @@ const ADDED: [&str; 5] = [
     "repart.d",
     "repart.d/50-root.conf",
     "systemd/system/bootwright-growfs.service",
+    "systemd/system/efi.automount",
     "systemd/system/multi-user.target.wants/bootwright-growfs.service",
 ];
 

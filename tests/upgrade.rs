@@ -78,8 +78,8 @@ fn a_second_version_is_deployed_beside_the_first() {
         fs::write(tree.join("usr/etc/new-in-second"), "new\n").unwrap();
     });
     let said = deploy(&sysroot, &second);
-    // fstab; repart.d and its file; systemd, system, the unit, the wants directory and the link.
-    assert!(said.contains("Copying /etc changes: 1 modified, 0 removed, 7 added"), "{said}");
+    // fstab; repart.d and its file; systemd, system, the unit, the wants directory, the link and the mask of efi.automount.
+    assert!(said.contains("Copying /etc changes: 1 modified, 0 removed, 8 added"), "{said}");
     assert_eq!(fs::read_link(sysroot.boot.join("loader")).unwrap(), Path::new("loader.0"));
     assert_eq!(entries(&sysroot), ["ostree-1-default.conf", "ostree-2-default.conf"]);
     assert_eq!(boot_files(&sysroot), 2);

@@ -132,6 +132,7 @@ fn only_the_configured_files_of_etc_differ(guest: &mut Guest) {
         "A repart.d",
         "A repart.d/50-root.conf",
         "A systemd/system/bootwright-growfs.service",
+        "A systemd/system/efi.automount",
         "A systemd/system/multi-user.target.wants/bootwright-growfs.service",
         "M fstab",
         "M group",
