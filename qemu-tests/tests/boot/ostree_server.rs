@@ -1,9 +1,5 @@
 //! A disk made from a ref of a server, booted: the real client upgrades from that server, and goes back.
 
-#[path = "../../tests/oracle/mod.rs"]
-mod oracle;
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -15,10 +11,10 @@ use bootwright::source::ostree::Policy;
 use bootwright::trust::Keys;
 use qemu_tests::test_os;
 
-use support::disk::{BuiltDisk, build_from};
-use support::guest::Guest;
-use support::server::Server;
-use support::system;
+use crate::support::disk::{BuiltDisk, build_from};
+use crate::support::guest::Guest;
+use crate::support::server::Server;
+use crate::support::system;
 
 const BRANCH: &str = "debian/x86_64/main";
 

@@ -1,9 +1,5 @@
 //! A disk with a DOS label and syslinux, booted by BIOS: it grows, libostree keeps its menu, and the menu leads back.
 
-#[path = "../../tests/oracle/mod.rs"]
-mod oracle;
-mod support;
-
 use std::path::Path;
 
 use bootwright::bootloader::Provided;
@@ -12,8 +8,8 @@ use bootwright::request::BootloaderChoice;
 use bootwright::smoke::{Arch, Firmware};
 use qemu_tests::test_os;
 
-use support::life::{Life, Machine, Repository};
-use support::system;
+use crate::support::life::{Life, Machine, Repository};
+use crate::support::system;
 
 const GIB: u64 = 1 << 30;
 const DOWN: &str = "\x1b[B";

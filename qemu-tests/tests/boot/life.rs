@@ -1,17 +1,13 @@
 //! `bootwright test` with a machine's life: the real client upgrades from a repository that the test serves, goes back and
 //! upgrades again.
 
-#[path = "../../tests/oracle/mod.rs"]
-mod oracle;
-mod support;
-
 use std::time::Duration;
 
 use bootwright::smoke::{self, Accel, Arch, Event, Firmware, Life as Asked, Request, Upgrade};
 use qemu_tests::test_os;
 
-use support::guest::saved;
-use support::life::{BRANCH, Life, Machine, Repository};
+use crate::support::guest::saved;
+use crate::support::life::{BRANCH, Life, Machine, Repository};
 
 #[test]
 fn a_life_of_upgrade_rollback_and_second_upgrade_on_a_larger_drive_is_told_step_by_step() {

@@ -1,17 +1,13 @@
-//! Disks that the tool builds, booted in QEMU and judged from inside. Each test is one disk and takes minutes.
-
-#[path = "../../tests/oracle/mod.rs"]
-mod oracle;
-mod support;
+//! The disk as most people build it: with users and a larger drive under Secure Boot, and plainly by both firmwares.
 
 use bootwright::output::OutputType;
 use bootwright::smoke::{self, Accel, Arch, Changes, DiskFormat, Drive, Event, Firmware};
 use qemu_tests::test_os;
 
-use support::disk::{BuiltDisk, UsedDisk, build};
-use support::guest::{Guest, saved};
-use support::login::{self, Session};
-use support::system::{self, Room};
+use crate::support::disk::{BuiltDisk, UsedDisk, build};
+use crate::support::guest::{Guest, saved};
+use crate::support::login::{self, Session};
+use crate::support::system::{self, Room};
 
 const GIB: u64 = 1 << 30;
 

@@ -1,15 +1,11 @@
 //! A disk with systemd-boot, booted: its ESP follows every upgrade and rollback, and power cuts leave it bootable.
 
-#[path = "../../tests/oracle/mod.rs"]
-mod oracle;
-mod support;
-
 use bootwright::request::BootloaderChoice;
 use bootwright::smoke::{Arch, Firmware};
 use qemu_tests::test_os;
 
-use support::guest::Guest;
-use support::life::{Life, Machine, Repository};
+use crate::support::guest::Guest;
+use crate::support::life::{Life, Machine, Repository};
 
 #[test]
 fn with_secure_boot_and_systemd_boot_upgrades_and_rollbacks_reach_the_esp_and_a_power_cut_leaves_it_bootable() {
