@@ -151,6 +151,10 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
         &seed,
         time,
     )?;
+    if let Some(secret) = &request.pull_secret {
+        let (path, text) = ("ostree/auth.json".to_owned(), secret.reveal().to_owned());
+        place(&mut sysroot, Addition::EtcFile { path, permissions: 0o600, text }, time);
+    }
     let loader = install_bootloader(&loader, contents, &os, &mut sysroot, &seed, time)?;
 
     if let Some(policy) = &policy {

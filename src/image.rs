@@ -21,7 +21,7 @@ pub struct Image {
     pub labels: BTreeMap<String, String>,
     /// `created` of the config, as found.
     pub created: Option<String>,
-    /// Annotation `org.opencontainers.image.ref.name` of the image's entry in the layout's index.
+    /// Annotation `org.opencontainers.image.ref.name` of the entry in the layout's index, or the reference in the registry.
     pub ref_name: Option<String>,
     /// As in the manifest, the lowest first.
     pub layers: Vec<Layer>,

@@ -13,6 +13,7 @@ pub mod build;
 pub mod cli;
 pub mod composefs;
 pub mod config;
+pub mod containers_conf;
 pub mod customize;
 pub mod deploy;
 pub mod digest;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::bootloader::Provided;
-use crate::config::Customizations;
+use crate::config::{Customizations, Secret};
 use crate::deploy::TargetImage;
 use crate::image_ref::SourceRef;
 use crate::layout::Layout;
@@ -12,6 +12,7 @@ use crate::output::OutputType;
 use crate::qcow2::Compression;
 use crate::seed::Seed;
 use crate::source::ostree::{Access, Policy};
+use crate::source::{Limits, registry};
 use crate::units::Bytes;
 
 /// The boot loader that the user wants.
@@ -49,6 +50,12 @@ pub struct Request {
     pub default_kernel_args: bool,
     pub seed: Option<Seed>,
     pub customizations: Customizations,
+    /// For sources in a registry.
+    pub registry: registry::Access,
+    /// Credentials with which the machine fetches its upgrades, the text of an `auth.json`.
+    pub pull_secret: Option<Secret>,
+    /// That one layer of an image may inflate to.
+    pub max_layer_size: Bytes,
     /// For sources that are refs of an ostree repository.
     pub ostree: OstreeRequest,
     /// SOURCE_DATE_EPOCH, when it is set.
@@ -78,6 +85,9 @@ impl Request {
             default_kernel_args: true,
             seed: None,
             customizations: Customizations::default(),
+            registry: registry::Access::default(),
+            pull_secret: None,
+            max_layer_size: Bytes(Limits::default().layer),
             ostree: OstreeRequest::default(),
             source_date_epoch: None,
             checksums: false,

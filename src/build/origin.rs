@@ -27,12 +27,13 @@ fn container(
     scratch: &Path,
     progress: &dyn Progress,
 ) -> Result<Loaded, BuildError> {
-    let source = source::open(image)?;
+    let source = source::open(image, &request.registry)?;
     let platform = source::Platform::new(request.architecture.map(Architecture::oci));
-    let limits = source::Limits::default();
+    let limits = source::Limits { layer: request.max_layer_size.0, ..source::Limits::default() };
+    let resolved = source.resolve(&platform, &limits)?;
     // What its labels rule out is refused before a layer is read.
-    deploy::refuse_unsupported(&source.resolve(&platform, &limits)?.labels()?)?;
-    let image = source::load(&*source, &platform, scratch, request.threads, &limits, progress)?;
+    deploy::refuse_unsupported(&resolved.labels()?)?;
+    let image = source::load(&*source, resolved, scratch, request.threads, &limits, progress)?;
     Ok(Loaded::Container(Box::new(image)))
 }
 

@@ -34,7 +34,7 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct BuildArgs {
-    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], ostree:DIR#REF or ostree:URL#REF
+    /// The image: docker://HOST/NAME:TAG, oci:DIR[:TAG], oci-archive:FILE[:TAG], ostree:DIR#REF or ostree:URL#REF
     pub image: String,
     /// What to build; may be given several times, one pass makes them all
     #[arg(long = "type", value_name = "TYPE", default_value = "qcow2")]
@@ -95,6 +95,13 @@ pub struct BuildArgs {
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub progress: ProgressStyle,
     #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub container: ContainerArgs,
+    /// An auth.json that the machine fetches upgrades with; it goes to /etc/ostree/auth.json, 0600
+    #[arg(long, value_name = "FILE", help_heading = CONTAINER)]
+    pub pull_secret: Option<PathBuf>,
+    #[command(flatten)]
     pub ostree: OstreeArgs,
     /// Name of the machine's remote [default: the repository's or the commit's, else origin]
     #[arg(long, value_name = "NAME", help_heading = OSTREE)]
@@ -104,6 +111,40 @@ pub struct BuildArgs {
     pub remote_url: Option<String>,
 }
 
+/// How servers of either kind are talked to.
+#[derive(Args)]
+#[command(next_help_heading = "Servers")]
+pub struct ServerArgs {
+    /// An authority to trust beside the host's, PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    /// Give a server up that sends nothing for so long
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub stall_timeout: u64,
+    /// A certificate for servers that ask who you are, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_client_key")]
+    pub tls_client_cert: Option<PathBuf>,
+    /// Its key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_client_cert")]
+    pub tls_client_key: Option<PathBuf>,
+}
+
+/// How a container image is fetched and read.
+#[derive(Args)]
+#[command(next_help_heading = CONTAINER)]
+pub struct ContainerArgs {
+    /// Credentials for registries [default: where podman and Docker keep them]
+    #[arg(long, value_name = "FILE")]
+    pub authfile: Option<PathBuf>,
+    /// false: take any certificate, and http [default: true, unless registries.conf says insecure]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub tls_verify: Option<bool>,
+    /// Refuse a layer that inflates to more
+    #[arg(long, value_name = "SIZE", default_value = "64G")]
+    pub max_layer_size: Bytes,
+}
+
+const CONTAINER: &str = "Container images";
 const OSTREE: &str = "Refs of ostree repositories";
 
 /// How a ref of an ostree repository is fetched and what is asked of it.
@@ -128,18 +169,6 @@ pub struct OstreeArgs {
     /// Base URL of file objects, where it is another one
     #[arg(long, value_name = "URL")]
     pub content_url: Option<String>,
-    /// An authority to trust beside the host's, PEM
-    #[arg(long, value_name = "FILE")]
-    pub tls_ca: Option<PathBuf>,
-    /// Give a server up that sends nothing for so long
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub stall_timeout: u64,
-    /// A certificate for servers that ask who you are, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_client_key")]
-    pub tls_client_cert: Option<PathBuf>,
-    /// Its key, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_client_cert")]
-    pub tls_client_key: Option<PathBuf>,
 }
 
 /// A root shell comes from systemd 256 or newer by itself.
@@ -201,6 +230,8 @@ pub struct InspectArgs {
     pub disk: PathBuf,
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
+    #[command(flatten)]
+    pub server: ServerArgs,
     #[command(flatten)]
     pub ostree: OstreeArgs,
 }

@@ -3,7 +3,7 @@
 use std::env;
 
 use super::args::{Format, InspectArgs};
-use super::{Outcome, ostree, print, survey, wrong};
+use super::{Outcome, ostree, print, server, survey, wrong};
 use crate::build::BuildError;
 use crate::image_ref::{OstreeRef, SourceRef};
 use crate::inspect;
@@ -13,7 +13,7 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
     if let Some(reference) = source(args)? {
         return run_source(args, &reference);
     }
-    if let Some(name) = ostree::first_given(&args.ostree) {
+    if let Some(name) = ostree::first_given(&args.ostree).or_else(|| server::first_given(&args.server)) {
         return Err(wrong(anyhow::anyhow!(
             "{name} goes with the ref of an ostree repository (ostree:…), not with a disk"
         )));
@@ -39,7 +39,8 @@ fn source(args: &InspectArgs) -> anyhow::Result<Option<OstreeRef>> {
 }
 
 fn run_source(args: &InspectArgs, reference: &OstreeRef) -> anyhow::Result<Outcome> {
-    let wishes = ostree::read(&args.ostree).map_err(wrong)?;
+    let http = server::options(&args.server).map_err(wrong)?;
+    let wishes = ostree::read(&args.ostree, http).map_err(wrong)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let found = crate::survey::survey(reference, &wishes, &env::temp_dir(), threads, &Silent);
     let found = found.map_err(|error: BuildError| anyhow::Error::new(error))?;

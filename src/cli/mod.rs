@@ -8,6 +8,7 @@ mod inspect;
 mod layouts;
 mod ostree;
 mod progress;
+mod server;
 mod survey;
 mod test;
 mod upgrade;

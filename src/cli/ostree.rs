@@ -1,12 +1,11 @@
 //! The options for refs of ostree repositories, read and compared with the source they go with.
 
-use std::fs;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail};
 
 use super::args::{BuildArgs, OstreeArgs};
-use super::wrong;
+use super::{server, wrong};
 use crate::http;
 use crate::image_ref::{Location, SourceRef};
 use crate::ostree::refs;
@@ -31,7 +30,8 @@ pub fn request(args: &BuildArgs, source: &SourceRef) -> anyhow::Result<OstreeReq
             "--target-imgref names a container image, and {source} is none: --remote-url says where upgrades come from"
         )));
     }
-    let mut request = read(&args.ostree).map_err(wrong)?;
+    let http = server::options(&args.server).map_err(wrong)?;
+    let mut request = read(&args.ostree, http).map_err(wrong)?;
     if let Some(name) = args.remote_name.as_deref().filter(|name| !refs::is_remote(name)) {
         return Err(wrong(anyhow!(
             "--remote-name `{name}` is no name of a remote: a word of letters, digits, `_`, `-` and `.` is"
@@ -43,7 +43,7 @@ pub fn request(args: &BuildArgs, source: &SourceRef) -> anyhow::Result<OstreeReq
 }
 
 /// What every look at a repository needs.
-pub fn read(args: &OstreeArgs) -> anyhow::Result<OstreeRequest> {
+pub fn read(args: &OstreeArgs, http: http::Options) -> anyhow::Result<OstreeRequest> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let now = i64::try_from(now)?;
     if let Some(id) = args.collection_id.as_deref().filter(|id| !refs::is_collection(id)) {
@@ -56,17 +56,7 @@ pub fn read(args: &OstreeArgs) -> anyhow::Result<OstreeRequest> {
         collection: args.collection_id.clone(),
         now,
     };
-    let http = http::Options {
-        authority: args
-            .tls_ca
-            .as_ref()
-            .map(|path| fs::read(path).with_context(|| format!("--tls-ca {} cannot be read", path.display())))
-            .transpose()?,
-        client_certificate: args.tls_client_cert.clone().zip(args.tls_client_key.clone()),
-        stall_timeout: Duration::from_secs(args.stall_timeout),
-        ..http::Options::default()
-    };
-    let content = args.content_url.as_deref().map(|url| server(url).context("--content-url")).transpose()?;
+    let content = args.content_url.as_deref().map(|url| self::url(url).context("--content-url")).transpose()?;
     Ok(OstreeRequest { policy, access: Access { http, content, now }, remote_name: None, remote_url: None })
 }
 
@@ -75,7 +65,7 @@ pub fn first_given(args: &OstreeArgs) -> Option<&'static str> {
     given(args).into_iter().find(|(_, given)| *given).map(|(name, _)| name)
 }
 
-fn given(args: &OstreeArgs) -> [(&'static str, bool); 9] {
+fn given(args: &OstreeArgs) -> [(&'static str, bool); 6] {
     [
         ("--gpg-key", !args.gpg_key.is_empty()),
         ("--sign-key", !args.sign_key.is_empty()),
@@ -83,9 +73,6 @@ fn given(args: &OstreeArgs) -> [(&'static str, bool); 9] {
         ("--timestamp-check", args.timestamp_check.is_some()),
         ("--collection-id", args.collection_id.is_some()),
         ("--content-url", args.content_url.is_some()),
-        ("--tls-ca", args.tls_ca.is_some()),
-        ("--tls-client-cert", args.tls_client_cert.is_some()),
-        ("--tls-client-key", args.tls_client_key.is_some()),
     ]
 }
 
@@ -101,7 +88,7 @@ fn seconds(text: &str) -> anyhow::Result<i64> {
         .as_second())
 }
 
-fn server(text: &str) -> anyhow::Result<Location> {
+fn url(text: &str) -> anyhow::Result<Location> {
     match Location::parse(text) {
         Some(location @ (Location::Server(_) | Location::MirrorList(_))) => Ok(location),
         _ => bail!("an http or https URL is expected"),
@@ -113,6 +100,6 @@ fn public_url(text: &str) -> anyhow::Result<String> {
     if text.starts_with("file:///") {
         return Ok(text.to_owned());
     }
-    let location = server(text).context("--remote-url")?;
+    let location = url(text).context("--remote-url")?;
     location.public_url().ok_or_else(|| anyhow!("--remote-url needs a URL"))
 }

@@ -32,6 +32,12 @@ impl Body {
         if bytes.len() as u64 > limit { Err(too_large(&url)) } else { Ok(bytes) }
     }
 
+    /// Reads so many bytes, or to the end, for nobody.
+    pub fn skip(&mut self, bytes: u64) -> Result<(), HttpError> {
+        let skipped = io::copy(&mut (&mut *self).take(bytes), &mut io::sink());
+        skipped.map(drop).map_err(|error| self.broken(error))
+    }
+
     fn broken(&self, error: io::Error) -> HttpError {
         HttpError::from_io(error).unwrap_or_else(|error| HttpError::Broken {
             url: without_secrets(&self.url),

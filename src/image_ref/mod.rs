@@ -1,12 +1,14 @@
 //! The words by which a user names a source: a container image (containers-transports(5)) or a ref of an ostree repository.
 
 mod ostree;
+mod registry;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 pub use ostree::{Location, OstreeRef};
+pub use registry::RegistryRef;
 
 /// What a disk is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub enum ImageRef {
     Oci { path: PathBuf, tag: Option<String> },
     /// `oci-archive:PATH[:TAG]`: a tar file of such a directory.
     OciArchive { path: PathBuf, tag: Option<String> },
+    /// `docker://HOST/REPOSITORY[:TAG][@DIGEST]`, or the same without transport: in a registry.
+    Registry(RegistryRef),
 }
 
 /// Why a text names no image that can be read.
@@ -31,7 +35,7 @@ pub enum ImageRefError {
     #[error("`{text}`: reading {what} is not supported yet")]
     NotSupportedYet { text: String, what: &'static str, copy: String },
 
-    #[error("`{text}`: there is no transport `{transport}`; `oci:`, `oci-archive:` and `ostree:` are supported")]
+    #[error("`{text}`: there is no transport `{transport}`; `docker://`, `oci:`, `oci-archive:` and `ostree:` are supported")]
     UnknownTransport { text: String, transport: String },
 
     #[error("`{text}` has no transport; it is a directory in OCI image layout, so write `oci:{text}`")]
@@ -43,6 +47,12 @@ pub enum ImageRefError {
     #[error("`{text}` has an empty tag after the last `:`")]
     EmptyTag { text: String },
 
+    #[error("`{text}` is no image in a registry: {why}")]
+    Registry { text: String, why: String },
+
+    #[error("`{text}` does not say which registry the image is in")]
+    ShortName { text: String, full: String },
+
     #[error("`{text}` is no ostree repository and ref: {why}")]
     Ostree { text: String, why: &'static str },
 }
@@ -52,6 +62,8 @@ impl ImageRefError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotSupportedYet { copy, .. } => Some(format!("copy it first: skopeo copy {copy} oci:DIR:TAG")),
+            Self::Registry { .. } => Some("write docker://HOST/REPOSITORY:TAG or docker://HOST/REPOSITORY@sha256:…".to_owned()),
+            Self::ShortName { full, .. } => Some(format!("name it; at Docker Hub that is docker://{full}")),
             Self::Ostree { .. } => Some("write ostree:DIRECTORY#REF or ostree:https://HOST/PATH#REF".to_owned()),
             _ => None,
         }
@@ -75,18 +87,24 @@ impl FromStr for ImageRef {
     /// A text without a transport is looked up in the file system only to word the error.
     fn from_str(text: &str) -> Result<Self, ImageRefError> {
         let Some((transport, rest)) = text.split_once(':') else {
-            return Err(bare(text));
+            return bare(text).map(Self::Registry);
         };
         match transport {
             "oci" => local("oci", text, rest).map(|(path, tag)| Self::Oci { path, tag }),
             "oci-archive" => local("oci-archive", text, rest).map(|(path, tag)| Self::OciArchive { path, tag }),
-            "docker" => Err(not_yet(text, "from a registry", text)),
+            "docker" => match rest.strip_prefix("//") {
+                Some(name) => RegistryRef::parse(text, name).map(Self::Registry),
+                None => {
+                    let why = "`//` follows the transport".to_owned();
+                    Err(ImageRefError::Registry { text: text.to_owned(), why })
+                }
+            },
             "docker-archive" => Err(not_yet(text, "an archive of `docker save`", text)),
             "docker-daemon" => Err(not_yet(text, "from a Docker daemon", text)),
             "dir" => Err(not_yet(text, "a `dir:` directory", text)),
             "containers-storage" => Err(not_yet(text, "from the local container storage", text)),
             "sif" | "tarball" => Err(not_yet(text, "this transport", text)),
-            _ => Err(without_transport(text, transport)),
+            _ => without_transport(text, transport).map(Self::Registry),
         }
     }
 }
@@ -109,20 +127,21 @@ fn not_yet(text: &str, what: &'static str, copy: &str) -> ImageRefError {
 
 /// `host:5000/image` and `image:tag` also have a colon: what stands before it is a transport only when it looks like one of
 /// a URL, or when nothing like an image name follows.
-fn without_transport(text: &str, before_colon: &str) -> ImageRefError {
+fn without_transport(text: &str, before_colon: &str) -> Result<RegistryRef, ImageRefError> {
     let word = before_colon.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
     let after = &text[before_colon.len() + 1..];
     if text.contains("://") || (word && after.starts_with('/')) || before_colon.is_empty() {
-        return ImageRefError::UnknownTransport { text: text.to_owned(), transport: before_colon.to_owned() };
+        return Err(ImageRefError::UnknownTransport { text: text.to_owned(), transport: before_colon.to_owned() });
     }
     bare(text)
 }
 
-fn bare(text: &str) -> ImageRefError {
+/// A registry's image, unless something of that name lies here.
+fn bare(text: &str) -> Result<RegistryRef, ImageRefError> {
     if PathBuf::from(text).join("index.json").is_file() {
-        return ImageRefError::LayoutWithoutTransport { text: text.to_owned() };
+        return Err(ImageRefError::LayoutWithoutTransport { text: text.to_owned() });
     }
-    not_yet(text, "from a registry", &format!("docker://{text}"))
+    RegistryRef::parse(text, text)
 }
 
 impl fmt::Display for SourceRef {
@@ -137,6 +156,7 @@ impl fmt::Display for SourceRef {
 impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (transport, path, tag) = match self {
+            Self::Registry(reference) => return write!(f, "docker://{reference}"),
             Self::Oci { path, tag } => ("oci", path, tag),
             Self::OciArchive { path, tag } => ("oci-archive", path, tag),
         };
@@ -159,18 +179,11 @@ mod tests {
     }
 
     #[test]
-    fn registries_and_other_stores_get_the_skopeo_command() {
-        for (text, copy) in [
-            ("docker://quay.io/a:1", "docker://quay.io/a:1"),
-            ("quay.io/a/b:1", "docker://quay.io/a/b:1"),
-            ("localhost:5000/a", "docker://localhost:5000/a"),
-            ("dir:/a", "dir:/a"),
-            ("docker-archive:a.tar", "docker-archive:a.tar"),
-            ("containers-storage:a", "containers-storage:a"),
-        ] {
+    fn other_stores_get_the_skopeo_command() {
+        for text in ["dir:/a", "docker-archive:a.tar", "containers-storage:a"] {
             let error = text.parse::<ImageRef>().unwrap_err();
             assert!(error.to_string().ends_with("is not supported yet"), "{error}");
-            assert_eq!(error.hint(), Some(format!("copy it first: skopeo copy {copy} oci:DIR:TAG")));
+            assert_eq!(error.hint(), Some(format!("copy it first: skopeo copy {text} oci:DIR:TAG")));
         }
     }
 

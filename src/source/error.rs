@@ -4,6 +4,7 @@ use std::io;
 
 use crate::digest::{Digest, DigestError};
 use crate::layer;
+use super::registry::RegistryError;
 use crate::spool::SpoolError;
 
 /// Everything this room refuses.
@@ -68,9 +69,18 @@ pub enum Error {
 
     #[error("{0}")]
     Spool(#[from] SpoolError),
+
+    #[error(transparent)]
+    Registry(Box<RegistryError>),
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
+
+impl From<RegistryError> for Error {
+    fn from(error: RegistryError) -> Self {
+        Self::Registry(Box::new(error))
+    }
+}
 
 impl Error {
     /// What the user can do about it.
@@ -78,6 +88,9 @@ impl Error {
         match self {
             Self::CompressedArchive { compression, .. } => Some(format!("unpack it first, with {compression} -d")),
             Self::NoPlatform { .. } | Self::WrongPlatform { .. } => Some("choose one with --target-arch".to_owned()),
+            Self::Layer { source: layer::Error::TooLarge { .. }, .. } => Some("a larger --max-layer-size allows it".to_owned()),
+            Self::LayerBlob { source, .. } => source.hint(),
+            Self::Registry(error) => error.hint(),
             _ => None,
         }
     }

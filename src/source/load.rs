@@ -5,7 +5,7 @@ use std::path::Path;
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest};
 
 use super::crew::Crew;
-use super::{Error, Limits, Platform, Result, Source, json};
+use super::{Error, Limits, Resolved, Result, Source, json};
 use crate::digest::Digest;
 use crate::image::{Contents, Image, Layer, Objects};
 use crate::layer::{self, Announced, Compression, Expected, Finished, Watcher};
@@ -15,22 +15,21 @@ use crate::spool::Spool;
 /// More layers at once would need more memory than they save time.
 const MOST_AT_ONCE: usize = 16;
 
-/// Reads the image for `platform`; contents go to an unnamed file in `spool_dir`. Up to `threads` layers are read at once;
-/// neither the answer nor the error depends on how many.
+/// Reads the layers of the image that was found; contents go to an unnamed file in `spool_dir`. Up to `threads` layers are read
+/// at once, or as many as the source likes; neither the answer nor the error depends on how many.
 pub fn load(
     source: &dyn Source,
-    platform: &Platform,
+    resolved: Resolved,
     spool_dir: &Path,
     threads: usize,
     limits: &Limits,
     progress: &dyn Progress,
 ) -> Result<Image> {
-    let resolved = source.resolve(platform, limits)?;
     let manifest: ImageManifest = json::parse(&resolved.manifest, "the manifest")?;
     let config: ImageConfiguration = json::parse(&resolved.config, "the config")?;
     let jobs = jobs(&manifest, &config, limits)?;
     let spool = Spool::new_in(spool_dir)?;
-    let crew = Crew::new(threads.min(MOST_AT_ONCE));
+    let crew = Crew::new(threads.max(source.at_once()).min(MOST_AT_ONCE));
     let finished = Layers { source, jobs: &jobs, spool: &spool, progress, crew }.read_all()?;
     let (layers, objects) = assemble(&jobs, finished);
     let labels = config.config().as_ref().and_then(|config| config.labels().clone()).unwrap_or_default();

@@ -13,6 +13,7 @@ mod load;
 mod oci_layout;
 pub mod ostree;
 mod platform;
+pub mod registry;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -31,6 +32,7 @@ use self::ostree::PulledCommit;
 use archive::Archive;
 use directory::Directory;
 use oci_layout::OciLayout;
+use registry::Registry;
 
 /// Something that holds images.
 pub trait Source: Sync {
@@ -39,6 +41,11 @@ pub trait Source: Sync {
 
     /// The bytes of a blob, as they come: the caller compares.
     fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>>;
+
+    /// Blobs that are worth being read at once, however few processors there are.
+    fn at_once(&self) -> usize {
+        1
+    }
 }
 
 /// The documents of an image.
@@ -47,7 +54,7 @@ pub struct Resolved {
     pub manifest: Vec<u8>,
     pub manifest_digest: Digest,
     pub config: Vec<u8>,
-    /// The name the image has in its layout's index.
+    /// The name the image has in its layout's index, or that a machine follows in a registry.
     pub ref_name: Option<String>,
 }
 
@@ -123,9 +130,10 @@ impl Default for Limits {
     }
 }
 
-/// Opens what the user named. Only the outermost look is taken: a directory, a tar archive.
-pub fn open(image: &ImageRef) -> Result<Box<dyn Source>> {
+/// Opens what the user named. Only the outermost look is taken: a directory, a tar archive, the configuration of registries.
+pub fn open(image: &ImageRef, access: &registry::Access) -> Result<Box<dyn Source>> {
     Ok(match image {
+        ImageRef::Registry(reference) => Box::new(Registry::new(reference.clone(), access.clone())?),
         ImageRef::Oci { path, tag } => Box::new(OciLayout::new(Directory::open(path)?, tag.clone())),
         ImageRef::OciArchive { path, tag } => Box::new(OciLayout::new(Archive::open(path)?, tag.clone())),
     })

@@ -124,9 +124,10 @@ pub fn load(image: &str, architecture: Option<&str>) -> Result<Image, Error> {
 
 pub fn load_with(image: &str, architecture: Option<&str>, threads: usize) -> Result<Image, Error> {
     let image: ImageRef = image.parse().unwrap();
-    let source = source::open(&image)?;
+    let source = source::open(&image, &Default::default())?;
     let platform = Platform::new(architecture);
-    source::load(&*source, &platform, &std::env::temp_dir(), threads, &Limits::default(), &Silent)
+    let resolved = source.resolve(&platform, &Limits::default())?;
+    source::load(&*source, resolved, &std::env::temp_dir(), threads, &Limits::default(), &Silent)
 }
 
 /// An entry of a layer.

@@ -6,6 +6,7 @@ pub mod mini_image;
 pub mod mounted;
 pub mod nginx;
 pub mod program;
+pub mod registry;
 pub mod repository;
 pub mod server;
 pub mod shelf;

@@ -1,0 +1,80 @@
+//! The options for servers, whatever they serve, and for images in registries.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use serde_json::Value;
+
+use super::args::{ContainerArgs, ServerArgs};
+use super::wrong;
+use crate::config::Secret;
+use crate::http;
+use crate::image_ref::{ImageRef, Location, SourceRef};
+use crate::source::registry;
+
+/// How a server is talked to.
+pub fn options(args: &ServerArgs) -> anyhow::Result<http::Options> {
+    let authority = args.tls_ca.as_ref();
+    let read = |path: &PathBuf| fs::read(path).with_context(|| format!("--tls-ca {} cannot be read", path.display()));
+    Ok(http::Options {
+        authority: authority.map(read).transpose()?,
+        client_certificate: args.tls_client_cert.clone().zip(args.tls_client_key.clone()),
+        stall_timeout: Duration::from_secs(args.stall_timeout),
+        ..http::Options::default()
+    })
+}
+
+/// How a registry is talked to; `source` says whether that makes sense.
+pub fn access(server: &ServerArgs, container: &ContainerArgs, source: &SourceRef) -> anyhow::Result<registry::Access> {
+    check(server, container, source)?;
+    Ok(registry::Access {
+        http: options(server)?,
+        authfile: container.authfile.clone(),
+        tls_verify: container.tls_verify,
+    })
+}
+
+/// The text of an `auth.json`, which nobody but the machine is told.
+pub fn pull_secret(path: &Path, source: &SourceRef) -> anyhow::Result<Secret> {
+    let option = format!("--pull-secret {}", path.display());
+    if let SourceRef::Ostree(_) = source {
+        return Err(wrong(anyhow!("--pull-secret goes with a container image, not with {source}")));
+    }
+    let text = fs::read_to_string(path).with_context(|| format!("{option} cannot be read")).map_err(wrong)?;
+    let entries = serde_json::from_str(&text).ok().and_then(|json: Value| Some(json.get("auths")?.as_object()?.len()));
+    match entries {
+        Some(1..) => Ok(Secret::new(text)),
+        _ => Err(wrong(anyhow!("{option} is no auth.json with entries below `auths`"))),
+    }
+}
+
+/// Refuses options that do nothing for the source.
+fn check(server: &ServerArgs, container: &ContainerArgs, source: &SourceRef) -> anyhow::Result<()> {
+    let (in_registry, on_server) = match source {
+        SourceRef::Container(ImageRef::Registry(_)) => (true, true),
+        SourceRef::Container(_) => (false, false),
+        SourceRef::Ostree(reference) => (false, !matches!(reference.location, Location::Directory(_))),
+    };
+    let registry = [("--authfile", container.authfile.is_some()), ("--tls-verify", container.tls_verify.is_some())];
+    if let Some((name, _)) = registry.into_iter().find(|(_, given)| *given && !in_registry) {
+        return Err(wrong(anyhow!("{name} goes with an image in a registry (docker://…), not with {source}")));
+    }
+    match first_given(server) {
+        Some(name) if !on_server => {
+            Err(wrong(anyhow!("{name} goes with a source on a server (docker://… or ostree:https://…), not with {source}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The first of the options for servers that was given.
+pub fn first_given(args: &ServerArgs) -> Option<&'static str> {
+    let given = [
+        ("--tls-ca", args.tls_ca.is_some()),
+        ("--tls-client-cert", args.tls_client_cert.is_some()),
+        ("--tls-client-key", args.tls_client_key.is_some()),
+    ];
+    given.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
+}

@@ -1,0 +1,201 @@
+//! Images in a registry (OCI distribution-spec), from the first of its mirrors that has them.
+
+mod blob;
+mod challenge;
+mod error;
+mod session;
+
+use std::io::{Cursor, Read};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use oci_spec::image::{Descriptor, MediaType, Sha256Digest};
+use reqwest::StatusCode;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+
+use super::documents::{self, Documents};
+use super::{Limits, Platform, Resolved, Source, json};
+use crate::containers_conf::{Place, Registries, certificates, credentials};
+use crate::digest::Digest;
+use crate::http::{self, Client, HttpError};
+use crate::image_ref::RegistryRef;
+use blob::Blob;
+pub use error::{RegistryError, Result};
+use session::Session;
+
+/// Layers that are fetched at once. Most registries serve a connection slower than a line could carry.
+const LAYERS_AT_ONCE: usize = 6;
+
+/// Everything that a manifest may be, or lead to.
+const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+                         application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+
+/// How registries are talked to.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    pub http: http::Options,
+    /// The only file with credentials that is read; else those of the machine's places are.
+    pub authfile: Option<PathBuf>,
+    /// Whether certificates are checked; `None` leaves it to registries.conf. Without, http is taken as well.
+    pub tls_verify: Option<bool>,
+}
+
+/// A reference, and the places it may be fetched from.
+pub struct Registry {
+    reference: RegistryRef,
+    places: Vec<Place>,
+    access: Access,
+    /// Whoever answered first, and its first answer.
+    opened: OnceLock<(Arc<Session>, First)>,
+}
+
+/// The document that the reference names.
+struct First {
+    descriptor: Descriptor,
+    bytes: Vec<u8>,
+}
+
+/// What a manifest says of itself.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Kind {
+    media_type: Option<String>,
+}
+
+impl Registry {
+    /// Reads the machine's configuration; nothing is asked yet.
+    pub fn new(reference: RegistryRef, access: Access) -> Result<Self> {
+        let places = Registries::load()?.places(&reference.name(), reference.digest.is_some())?;
+        Ok(Self { reference, places, access, opened: OnceLock::new() })
+    }
+
+    /// Asks one place after the other. What the registry itself says is told, a mirror's failure is not.
+    fn opened(&self, limits: &Limits) -> Result<&(Arc<Session>, First)> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let mut last = None;
+        for place in &self.places {
+            match self.open(place, limits) {
+                Ok(opened) => return Ok(self.opened.get_or_init(|| opened)),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| RegistryError::NoImage { name: self.reference.to_string() }))
+    }
+
+    /// By TLS; by http only where certificates are not checked, and only when nothing there speaks TLS.
+    fn open(&self, place: &Place, limits: &Limits) -> Result<(Arc<Session>, First)> {
+        let unverified = self.access.tls_verify.map_or(place.insecure, |verify| !verify);
+        let session = Arc::new(self.session(place, "https", unverified)?);
+        match self.first(&session, limits) {
+            Err(RegistryError::Http(error)) if unverified && speaks_no_tls(&error) => {
+                let session = Arc::new(self.session(place, "http", unverified)?);
+                let first = self.first(&session, limits)?;
+                Ok((session, first))
+            }
+            first => Ok((session, first?)),
+        }
+    }
+
+    fn session(&self, place: &Place, scheme: &str, unverified: bool) -> Result<Session> {
+        let mut options = http::Options { unverified, ..self.access.http.clone() };
+        let of_host = certificates(&place.host)?;
+        if let Some(pem) = of_host.authority {
+            options.authority = Some([options.authority.unwrap_or_default(), pem].join(&b'\n'));
+        }
+        options.client_certificate = options.client_certificate.or(of_host.client);
+        let found = credentials(self.access.authfile.as_deref(), &place.host, &place.repository)?;
+        Session::new(Client::new(&options)?, scheme, place.clone(), found)
+    }
+
+    /// The manifest or index that the reference names, with the digest of its bytes.
+    fn first(&self, session: &Session, limits: &Limits) -> Result<First> {
+        let (headers, bytes) = manifest(session, &self.reference.asked(), limits)?;
+        let digest = Digest::of(&bytes);
+        let announced = headers.get(CONTENT_DIGEST).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let wanted = self.reference.digest.map(|digest| digest.to_string()).or(announced);
+        if let Some(wanted) = wanted.filter(|wanted| wanted.starts_with("sha256:") && *wanted != digest.to_string()) {
+            return Err(RegistryError::WrongDigest { name: self.reference.to_string(), wanted, found: digest });
+        }
+        let media_type = media_type(&headers, &bytes).ok_or_else(|| {
+            let why = "its manifest has no media type".to_owned();
+            RegistryError::NotARegistry { host: session.host().to_owned(), why }
+        })?;
+        let digest: Sha256Digest = digest.hex().parse().expect("64 lower-case digits");
+        let descriptor = Descriptor::new(MediaType::from(media_type.as_str()), bytes.len() as u64, digest);
+        Ok(First { descriptor, bytes })
+    }
+}
+
+impl Source for Registry {
+    fn resolve(&self, platform: &Platform, limits: &Limits) -> super::Result<Resolved> {
+        let (_, first) = self.opened(limits)?;
+        let (manifest, manifest_digest) = documents::manifest(self, first.descriptor.clone(), platform, limits)?;
+        let config = documents::config(self, &manifest, platform, limits)?;
+        Ok(Resolved { manifest, manifest_digest, config, ref_name: Some(self.reference.followed()) })
+    }
+
+    fn blob(&self, descriptor: &Descriptor) -> super::Result<Box<dyn Read + Send>> {
+        Documents::blob(self, descriptor, "the blob")
+    }
+
+    fn at_once(&self) -> usize {
+        LAYERS_AT_ONCE
+    }
+}
+
+impl Documents for Registry {
+    fn manifest(&self, descriptor: &Descriptor, what: &str) -> super::Result<Box<dyn Read + Send>> {
+        let limits = Limits::default();
+        let (session, first) = self.opened(&limits)?;
+        if *descriptor == first.descriptor {
+            return Ok(Box::new(Cursor::new(first.bytes.clone())));
+        }
+        let digest = json::announced(descriptor, what)?.digest;
+        let (_, bytes) = manifest(session, &digest.to_string(), &limits)?;
+        Ok(Box::new(Cursor::new(bytes)))
+    }
+
+    fn blob(&self, descriptor: &Descriptor, what: &str) -> super::Result<Box<dyn Read + Send>> {
+        let (session, _) = self.opened(&Limits::default())?;
+        Ok(Box::new(Blob::open(session, json::announced(descriptor, what)?.digest)?))
+    }
+
+    fn location(&self) -> String {
+        self.reference.to_string()
+    }
+}
+
+/// A manifest by tag or digest, with the headers it came with.
+fn manifest(session: &Session, asked: &str, limits: &Limits) -> Result<(HeaderMap, Vec<u8>)> {
+    let accept = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(MANIFESTS))]);
+    session.retry().run(|| {
+        let answer = session.ask(&format!("manifests/{asked}"), &accept)?;
+        match answer.status {
+            StatusCode::NOT_FOUND => Err(RegistryError::NoImage { name: format!("{}, {asked},", session.name()) }),
+            _ => {
+                let headers = answer.headers.clone();
+                Ok((headers, answer.success()?.bytes(limits.manifest)?))
+            }
+        }
+    })
+}
+
+/// Its own word comes first: some registries say `text/plain` of everything.
+fn media_type(headers: &HeaderMap, bytes: &[u8]) -> Option<String> {
+    let own = serde_json::from_slice(bytes).ok().and_then(|kind: Kind| kind.media_type);
+    let header = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    own.or_else(|| Some(header?.split(';').next().unwrap_or_default().trim().to_owned()))
+}
+
+/// A port of http answers a TLS greeting with something else, or hangs up.
+fn speaks_no_tls(error: &HttpError) -> bool {
+    match error {
+        HttpError::Tls { .. } | HttpError::Connect { .. } => true,
+        HttpError::GivenUp { last, .. } => speaks_no_tls(last),
+        _ => false,
+    }
+}

@@ -1,0 +1,300 @@
+//! Images in a registry: Debian's docker-registry, filled by skopeo, and what happens when it or the network misbehaves.
+
+mod oracle;
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use support::mini_image::{Layout, MiniImage, Packing, small_partitions};
+use support::nginx::Authority;
+use support::program;
+use support::registry::{Doors, Fault, PASSWORD, Registry, USER, Way, auth_file};
+use support::tar::file;
+
+const SEED: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// An image of two layers, and where disks of it are made.
+struct Place {
+    directory: tempfile::TempDir,
+    layout: Layout,
+}
+
+impl Place {
+    fn new() -> Place {
+        let directory = tempfile::tempdir().unwrap();
+        let noise: Vec<u8> = (0..3_000_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let image = MiniImage::bootable().layer(Packing::Plain, [file("usr/share/noise", noise)]);
+        let layout = image.write(&directory.path().join("layout"));
+        Place { directory, layout }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A build with nothing of this machine's configuration.
+    fn command(&self, image: &str, out: &str, args: &[&str]) -> std::process::Command {
+        let partitions = small_partitions(self.directory.path());
+        let mut command = program::build(image, &self.path(out));
+        command.args(["--type", "raw", "--no-checksums", "--layout", &partitions, "--seed", SEED]).args(args);
+        command.env("HOME", self.path("home")).env_remove("XDG_CONFIG_HOME").env_remove("XDG_RUNTIME_DIR");
+        command.env("CONTAINERS_REGISTRIES_CONF", self.path("registries.conf"));
+        command
+    }
+
+    fn disk(&self, image: &str, args: &[&str]) -> Vec<u8> {
+        program::succeed(&mut self.command(image, "out", args));
+        fs::read(self.path("out/image/disk.raw")).unwrap()
+    }
+
+    /// The disk of the layout, for a machine that follows `target`.
+    fn wanted(&self, target: &str) -> Vec<u8> {
+        self.disk(&self.layout.reference(), &["--target-imgref", target])
+    }
+
+    fn refuses(&self, image: &str, args: &[&str], facts: &[&str]) -> String {
+        self.is_refused(&mut self.command(image, "refused", args), facts)
+    }
+
+    fn is_refused(&self, command: &mut std::process::Command, facts: &[&str]) -> String {
+        let ended = program::end(command);
+        assert_eq!(ended.code, Some(1), "{facts:?}: {}", ended.stderr);
+        for fact in facts {
+            assert!(ended.stderr.contains(fact), "`{fact}` is not in\n{}", ended.stderr);
+        }
+        assert_eq!(ended.stderr.matches("error:").count(), 1, "{}", ended.stderr);
+        assert!(!self.path("refused").exists(), "something was written");
+        ended.stderr
+    }
+}
+
+fn docker(name: &str) -> String {
+    format!("docker://{name}")
+}
+
+const NO_TLS: &str = "--tls-verify=false";
+
+#[test]
+fn an_image_in_a_registry_makes_the_disk_of_its_layout_and_is_what_the_machine_follows() {
+    let (place, registry) = (Place::new(), Registry::open());
+    registry.store(&place.layout.reference(), "os:1", &[]);
+    let name = registry.name("os:1");
+    let wanted = place.wanted(&name);
+    assert!(place.disk(&docker(&name), &[NO_TLS]) == wanted);
+    assert!(place.disk(&name, &[NO_TLS]) == wanted, "a host says enough");
+    let digest = &place.layout.manifest_digest;
+    assert!(place.disk(&docker(&format!("{name}@{digest}")), &[NO_TLS]) == wanted, "the digest is checked, the tag followed");
+    let pinned = registry.name(&format!("os@{digest}"));
+    assert!(place.disk(&docker(&pinned), &[NO_TLS]) == place.wanted(&pinned));
+    let report = fs::read_to_string(place.path("out/manifest.json")).unwrap();
+    assert!(report.contains("would never find an upgrade"), "{report}");
+}
+
+#[test]
+fn dockers_manifests_are_taken_and_their_own_digest_is_kept() {
+    let (place, registry) = (Place::new(), Registry::open());
+    registry.store(&place.layout.reference(), "os:2", &["--format", "v2s2"]);
+    place.disk(&docker(&registry.name("os:2")), &[NO_TLS]);
+    let skopeo = oracle::tool("skopeo", "skopeo");
+    let inspected = oracle::agrees(&skopeo, ["inspect", "--tls-verify=false", &docker(&registry.name("os:2"))]);
+    let inspected: serde_json::Value = serde_json::from_str(&inspected).unwrap();
+    let digest = inspected["Digest"].as_str().unwrap();
+    let report = fs::read_to_string(place.path("out/manifest.json")).unwrap();
+    assert!(report.contains(digest) && digest != place.layout.manifest_digest, "{digest}: {report}");
+}
+
+#[test]
+fn the_platform_is_chosen_out_of_an_index() {
+    let (place, registry) = (Place::new(), Registry::open());
+    let other = MiniImage { architecture: "s390x".to_owned(), ..MiniImage::bootable() };
+    let other = other.write(&place.path("other"));
+    let index = place.path("index");
+    oracle::agrees(&oracle::tool("cp", "coreutils"), ["-r".as_ref(), place.layout.path.as_os_str(), index.as_os_str()]);
+    oracle::agrees(
+        &oracle::tool("sh", "dash"),
+        ["-c", &format!("cp {}/blobs/sha256/* {}/blobs/sha256/", other.path.display(), index.display())],
+    );
+    let entry = |layout: &Layout, architecture: &str| {
+        serde_json::json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": layout.manifest_digest,
+            "size": layout.manifest.len(), "platform": {"os": "linux", "architecture": architecture},
+        })
+    };
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let inner = serde_json::json!({
+        "schemaVersion": 2, "mediaType": kind, "manifests": [entry(&other, "s390x"), entry(&place.layout, "amd64")],
+    });
+    let inner = inner.to_string();
+    let digest = support::mini_image::digest(inner.as_bytes());
+    fs::write(index.join("blobs/sha256").join(&digest[7..]), &inner).unwrap();
+    let outer = serde_json::json!({
+        "schemaVersion": 2, "manifests": [{"mediaType": kind, "digest": digest, "size": inner.len()}],
+    });
+    fs::write(index.join("index.json"), outer.to_string()).unwrap();
+    registry.store(&format!("oci:{}", index.display()), "os:multi", &["--all"]);
+    let name = registry.name("os:multi");
+    assert!(place.disk(&docker(&name), &[NO_TLS, "--target-arch", "amd64"]) == place.wanted(&name));
+    place.refuses(&docker(&name), &[NO_TLS, "--target-arch", "riscv64"], &["no image for linux/riscv64", "linux/s390x"]);
+}
+
+#[test]
+fn a_password_opens_the_registry_and_is_never_shown() {
+    let (place, registry) = (Place::new(), Registry::start(Doors::Basic, None));
+    registry.store(&place.layout.reference(), "os:1", &[]);
+    let name = registry.name("os:1");
+    let host = format!("127.0.0.1:{}", registry.port);
+    place.refuses(&docker(&name), &[NO_TLS], &["refuses it to strangers", "skopeo login"]);
+    let wrong = auth_file(&place.path("wrong.json"), &host, USER, "wrong horse");
+    let said = place.refuses(&docker(&name), &[NO_TLS, "--authfile", &wrong], &["refuses it to the user that was named"]);
+    assert!(!said.contains("horse"), "{said}");
+    place.refuses(&docker(&name), &[NO_TLS, "--authfile", "/nowhere/auth.json"], &["/nowhere/auth.json", "not there"]);
+    // skopeo's own file, where podman looks for it.
+    let own = place.path("home/.config/containers/auth.json");
+    fs::create_dir_all(own.parent().unwrap()).unwrap();
+    let login = ["login", "--tls-verify=false", "-u", USER, "-p", PASSWORD, "--authfile", own.to_str().unwrap(), &host];
+    oracle::agrees(&oracle::tool("skopeo", "skopeo"), login);
+    assert!(place.disk(&docker(&name), &[NO_TLS]) == place.wanted(&name));
+    // Docker's, which leaves it to a program.
+    fs::remove_file(&own).unwrap();
+    fs::create_dir_all(place.path("home/.docker")).unwrap();
+    fs::write(place.path("home/.docker/config.json"), r#"{"auths": {}, "credsStore": "pass"}"#).unwrap();
+    place.refuses(&docker(&name), &[NO_TLS], &["docker-credential-pass", "no program is run"]);
+}
+
+#[test]
+fn a_token_is_fetched_once_for_all_layers() {
+    let (place, registry) = (Place::new(), Registry::open());
+    registry.store(&place.layout.reference(), "os:1", &[]);
+    let way = Way::with_tokens(&registry);
+    let name = way.name("os:1");
+    place.refuses(&docker(&name), &[NO_TLS], &["refuses it to strangers"]);
+    let file = auth_file(&place.path("auth.json"), &name, USER, PASSWORD);
+    place.refuses(&docker(&name), &[NO_TLS, "--authfile", &file], &["strangers"]);
+    let file = auth_file(&place.path("auth.json"), &way.name("os"), USER, PASSWORD);
+    let before = way.requests().len();
+    assert!(place.disk(&docker(&name), &[NO_TLS, "--authfile", &file]) == place.wanted(&name));
+    let requests = way.requests().split_off(before);
+    assert_eq!(requests.iter().filter(|path| path.starts_with("/token")).count(), 1, "{requests:?}");
+    let manifests = requests.iter().filter(|path| path.contains("/manifests/")).count();
+    assert_eq!(manifests, 2, "one is answered with the challenge: {requests:?}");
+}
+
+#[test]
+fn certificates_are_checked_unless_the_user_says_otherwise() {
+    let place = Place::new();
+    let authority = Authority::new();
+    authority.sign("server", "IP:127.0.0.1", 2);
+    let registry = Registry::start(Doors::Open, Some(&authority));
+    registry.store(&place.layout.reference(), "os:1", &[]);
+    let name = registry.name("os:1");
+    let wanted = place.wanted(&name);
+    place.refuses(&docker(&name), &[], &["the secure connection failed", "--tls-ca"]);
+    let ca = authority.text("ca.pem");
+    assert!(place.disk(&docker(&name), &["--tls-ca", &ca]) == wanted);
+    assert!(place.disk(&docker(&name), &[NO_TLS]) == wanted);
+    let certs = place.path(&format!("home/.config/containers/certs.d/127.0.0.1:{}", registry.port));
+    fs::create_dir_all(&certs).unwrap();
+    fs::copy(&ca, certs.join("ca.crt")).unwrap();
+    assert!(place.disk(&docker(&name), &[]) == wanted, "certs.d is read");
+    let open = Registry::open();
+    place.refuses(&docker(&open.name("os:1")), &[], &["127.0.0.1", "--tls-verify=false"]);
+}
+
+#[test]
+fn what_breaks_on_the_way_is_tried_again_and_a_blob_goes_on_where_it_broke_off() {
+    let (place, registry) = (Place::new(), Registry::open());
+    registry.store(&place.layout.reference(), "os:1", &[]);
+    let way = Way::to(&registry);
+    way.fault("/manifests/", Fault::Status(503, 2));
+    way.fault("/blobs/", Fault::Status(429, 1));
+    way.fault(&place.layout.layers[1], Fault::Cut(3));
+    let name = way.name("os:1");
+    assert!(place.disk(&docker(&name), &[NO_TLS]) == place.wanted(&name));
+    let layer = way.requests().into_iter().filter(|path| path.contains(&place.layout.layers[1])).collect::<Vec<_>>();
+    let starts: Vec<u64> = layer
+        .iter()
+        .filter_map(|request| request.split_once("bytes=")?.1.strip_suffix('-')?.parse().ok())
+        .collect();
+    assert_eq!(starts.len(), 3, "{layer:?}");
+    assert!(starts.is_sorted() && starts[0] > 1_000_000, "{starts:?}");
+}
+
+#[test]
+fn what_is_not_what_its_digest_says_is_refused() {
+    let (place, registry) = (Place::new(), Registry::open());
+    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (layer, digest) = (&place.layout.layers[1], &place.layout.manifest_digest);
+    let way = Way::to(&registry);
+    let name = docker(&way.name("os:1"));
+    way.fault(layer, Fault::Garble);
+    place.refuses(&name, &[NO_TLS], &["layer 1", "it has the digest"]);
+    way.fault("/manifests/", Fault::Garble);
+    place.refuses(&name, &[NO_TLS], &["the registry serves sha256:", digest]);
+    place.refuses(&format!("{name}@{digest}"), &[NO_TLS], &["the registry serves sha256:", digest]);
+    let other = digest.replace(['0', '1', '2', '3'], "f");
+    place.refuses(&docker(&registry.name(&format!("os@{other}"))), &[NO_TLS], &["is not in the registry", "list-tags"]);
+    place.refuses(&docker(&registry.name("os:none")), &[NO_TLS], &["none", "is not in the registry"]);
+}
+
+#[test]
+fn a_registry_that_falls_silent_is_given_up() {
+    let (place, registry) = (Place::new(), Registry::open());
+    registry.store(&place.layout.reference(), "os:1", &[]);
+    let way = Way::to(&registry);
+    way.fault(&place.layout.layers[0], Fault::Stall);
+    place.refuses(&docker(&way.name("os:1")), &[NO_TLS, "--stall-timeout", "1"], &["layer 0", "did not answer for 1 s"]);
+    let gone = docker(&way.name("os:1"));
+    way.fault("/v2/", Fault::Status(500, 1000));
+    place.refuses(&gone, &[NO_TLS], &["6 attempts failed", "500"]);
+}
+
+#[test]
+fn registries_conf_names_mirrors_and_blocks() {
+    let (place, registry) = (Place::new(), Registry::open());
+    registry.store(&place.layout.reference(), "mirrored/os:1", &[]);
+    let conf = |text: &str| fs::write(place.path("registries.conf"), text).unwrap();
+    let mirror = registry.name("mirrored");
+    conf(&format!(
+        "[[registry]]\nprefix = \"nowhere.invalid/team\"\nlocation = \"nowhere.invalid/team\"\n\
+         [[registry.mirror]]\nlocation = \"127.0.0.1:1/dead\"\ninsecure = true\n\
+         [[registry.mirror]]\nlocation = \"{mirror}\"\ninsecure = true\n"
+    ));
+    let wanted = place.wanted("nowhere.invalid/team/os:1");
+    assert!(place.disk("docker://nowhere.invalid/team/os:1", &[]) == wanted, "the machine follows the name, not the mirror");
+    conf("[[registry]]\nprefix = \"nowhere.invalid\"\nblocked = true\n");
+    place.refuses("docker://nowhere.invalid/team/os:1", &[], &["registries.conf blocks nowhere.invalid/team/os"]);
+    conf("[[registry]]\nprefix = 7\n");
+    place.refuses("docker://nowhere.invalid/team/os:1", &[], &["registries.conf cannot be used"]);
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_used() {
+    let (place, registry) = (Place::new(), Registry::open());
+    registry.store(&place.layout.reference(), "os:1", &[]);
+    let proxy = Way::to(&registry);
+    let wanted = place.wanted("registry.invalid:80/os:1");
+    let mut command = place.command("docker://registry.invalid:80/os:1", "out", &[NO_TLS]);
+    command.env("http_proxy", format!("http://127.0.0.1:{}", proxy.port)).env_remove("no_proxy").env_remove("NO_PROXY");
+    program::succeed(&mut command);
+    assert!(fs::read(Path::new(&place.path("out/image/disk.raw"))).unwrap() == wanted);
+    assert!(proxy.requests().iter().all(|url| url.starts_with("http://registry.invalid/v2/")), "{:?}", proxy.requests());
+}
+
+#[test]
+fn options_that_do_nothing_for_the_source_are_refused() {
+    let place = Place::new();
+    for (image, option) in [
+        (place.layout.reference(), "--authfile=/x"),
+        (place.layout.reference(), "--tls-verify=false"),
+        (place.layout.reference(), "--tls-ca=/x"),
+        ("ostree:/srv/repo#a".to_owned(), "--tls-verify=true"),
+        ("ostree:/srv/repo#a".to_owned(), "--tls-ca=/x"),
+        ("docker://r.example/a".to_owned(), "--gpg-key=/x"),
+    ] {
+        let ended = program::end(&mut place.command(&image, "refused", &[option]));
+        assert_eq!(ended.code, Some(2), "{image} {option}: {}", ended.stderr);
+        let name = option.split('=').next().unwrap();
+        assert!(ended.stderr.contains(&format!("error: {name} goes with")), "{}", ended.stderr);
+    }
+}
