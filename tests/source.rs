@@ -303,7 +303,9 @@ fn a_missing_layer_and_an_unknown_media_type_are_named() {
 #[test]
 fn an_inflated_layer_has_a_limit() {
     let layout = Layout::of(&[Layer::gzip(&vec![0; 3 << 20])]);
-    let source = bootwright::source::open(&format!("oci:{}", layout.path().display()).parse().unwrap(), &Default::default()).unwrap();
+    let source =
+        bootwright::source::open(&format!("oci:{}", layout.path().display()).parse().unwrap(), &Default::default())
+            .unwrap();
     let limits = Limits { layer: 1 << 20, ..Limits::default() };
     let platform = bootwright::source::Platform::default();
     let resolved = source.resolve(&platform, &limits).unwrap();
@@ -334,7 +336,9 @@ fn progress_adds_up_to_the_blobs_and_every_begin_has_an_end() {
     }
     let layout =
         Layout::of(&[Layer::gzip(&files("x")), Layer::zstd(&files(&"y".repeat(1 << 20))), Layer::plain(&files(""))]);
-    let source = bootwright::source::open(&format!("oci:{}", layout.path().display()).parse().unwrap(), &Default::default()).unwrap();
+    let source =
+        bootwright::source::open(&format!("oci:{}", layout.path().display()).parse().unwrap(), &Default::default())
+            .unwrap();
     let (sums, platform) = (Sums::default(), bootwright::source::Platform::default());
     let resolved = source.resolve(&platform, &Limits::default()).unwrap();
     bootwright::source::load(&*source, resolved, &std::env::temp_dir(), 2, &Limits::default(), &sums).unwrap();

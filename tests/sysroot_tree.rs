@@ -12,7 +12,7 @@ use support::walk::{self, Facts};
 use support::{disk, shelf, sysroot};
 
 /// What the disk's layout and the growing of the root add to the image's /etc.
-const ADDED: [&str; 5] = [
+const ADDED: [&str; 6] = [
     "fstab",
     "repart.d",
     "repart.d/50-root.conf",

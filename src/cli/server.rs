@@ -62,9 +62,9 @@ fn check(server: &ServerArgs, container: &ContainerArgs, source: &SourceRef) -> 
         return Err(wrong(anyhow!("{name} goes with an image in a registry (docker://…), not with {source}")));
     }
     match first_given(server) {
-        Some(name) if !on_server => {
-            Err(wrong(anyhow!("{name} goes with a source on a server (docker://… or ostree:https://…), not with {source}")))
-        }
+        Some(name) if !on_server => Err(wrong(anyhow!(
+            "{name} goes with a source on a server (docker://… or ostree:https://…), not with {source}"
+        ))),
         _ => Ok(()),
     }
 }

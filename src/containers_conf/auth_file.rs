@@ -13,7 +13,10 @@ use super::{ConfError, config_home, from_environment, read};
 /// What a registry is told about who asks. Never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
-    Password { user: String, password: String },
+    Password {
+        user: String,
+        password: String,
+    },
     /// Taken by the server of tokens in place of a password (OAuth 2 `refresh_token`).
     IdentityToken(String),
 }
@@ -94,7 +97,11 @@ fn places(explicit: Option<&Path>) -> Vec<(PathBuf, bool)> {
     let runtime = runtime.unwrap_or_else(|| format!("/run/containers/{}/auth.json", nix::unistd::getuid()).into());
     let home = from_environment("HOME");
     let docker = from_environment("DOCKER_CONFIG").or_else(|| Some(home.as_ref()?.join(".docker")));
-    let files = [Some(runtime), config_home().map(|dir| dir.join("containers/auth.json")), docker.map(|dir| dir.join("config.json"))];
+    let files = [
+        Some(runtime),
+        config_home().map(|dir| dir.join("containers/auth.json")),
+        docker.map(|dir| dir.join("config.json")),
+    ];
     let legacy = home.map(|home| (home.join(".dockercfg"), true));
     files.into_iter().flatten().map(|path| (path, false)).chain(legacy).collect()
 }
@@ -114,7 +121,10 @@ impl AuthFile {
         let scopes = std::iter::successors(Some(name.as_str()), |scope| scope.rsplit_once('/').map(|(above, _)| above));
         let of_scope = |scope: &str| self.auths.iter().find(|(key, _)| names(key, scope)).map(|(_, entry)| entry);
         for entry in scopes.filter_map(of_scope) {
-            let wrong = || ConfError::Wrong { path: path.to_owned(), why: format!("its entry for {host} is no base64 of USER:PASSWORD") };
+            let wrong = || ConfError::Wrong {
+                path: path.to_owned(),
+                why: format!("its entry for {host} is no base64 of USER:PASSWORD"),
+            };
             if let Some(credentials) = entry.credentials().ok_or_else(wrong)? {
                 return Ok(Some(credentials));
             }
@@ -192,7 +202,8 @@ mod tests {
 
     #[test]
     fn a_wrong_file_is_named_without_its_secrets() {
-        for text in [r#"{"auths": {"r.example": {"auth": "hush!"}}}"#, r#"{"auths": {"r.example": "hush!"}}"#, "hush!"] {
+        for text in [r#"{"auths": {"r.example": {"auth": "hush!"}}}"#, r#"{"auths": {"r.example": "hush!"}}"#, "hush!"]
+        {
             let error = find(text, "r.example", "a").unwrap_err().to_string();
             assert!(error.contains("cannot be used") && !error.contains("hush"), "{error}");
         }

@@ -80,7 +80,8 @@ impl Registries {
         }
         for registry in file.registry {
             let prefix = registry.prefix.clone().or_else(|| registry.location.clone());
-            let prefix = prefix.ok_or_else(|| wrong("a [[registry]] has neither a prefix nor a location".to_owned()))?;
+            let prefix =
+                prefix.ok_or_else(|| wrong("a [[registry]] has neither a prefix nor a location".to_owned()))?;
             self.0.insert(prefix.trim_end_matches('/').to_owned(), (path.to_owned(), registry));
         }
         Ok(())
@@ -112,7 +113,8 @@ impl Registries {
 /// In the order of their names; a directory that cannot be read has none.
 fn drop_ins(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|extension| extension == "conf")).collect();
+    let mut files: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "conf")).collect();
     files.sort();
     files
 }

@@ -35,7 +35,9 @@ pub enum ImageRefError {
     #[error("`{text}`: reading {what} is not supported yet")]
     NotSupportedYet { text: String, what: &'static str, copy: String },
 
-    #[error("`{text}`: there is no transport `{transport}`; `docker://`, `oci:`, `oci-archive:` and `ostree:` are supported")]
+    #[error(
+        "`{text}`: there is no transport `{transport}`; `docker://`, `oci:`, `oci-archive:` and `ostree:` are supported"
+    )]
     UnknownTransport { text: String, transport: String },
 
     #[error("`{text}` has no transport; it is a directory in OCI image layout, so write `oci:{text}`")]
@@ -62,7 +64,9 @@ impl ImageRefError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotSupportedYet { copy, .. } => Some(format!("copy it first: skopeo copy {copy} oci:DIR:TAG")),
-            Self::Registry { .. } => Some("write docker://HOST/REPOSITORY:TAG or docker://HOST/REPOSITORY@sha256:…".to_owned()),
+            Self::Registry { .. } => {
+                Some("write docker://HOST/REPOSITORY:TAG or docker://HOST/REPOSITORY@sha256:…".to_owned())
+            }
             Self::ShortName { full, .. } => Some(format!("name it; at Docker Hub that is docker://{full}")),
             Self::Ostree { .. } => Some("write ostree:DIRECTORY#REF or ostree:https://HOST/PATH#REF".to_owned()),
             _ => None,

@@ -101,7 +101,8 @@ fn is_host(text: &str) -> bool {
         Some((name, port)) => (name, Some(port)),
         None => (text, None),
     };
-    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let is_port =
+        |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
     let word = |word: &str| {
         let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
         !word.is_empty() && word.bytes().all(inner) && !word.starts_with('-') && !word.ends_with('-')

@@ -2,9 +2,9 @@
 
 use std::io;
 
+use super::registry::RegistryError;
 use crate::digest::{Digest, DigestError};
 use crate::layer;
-use super::registry::RegistryError;
 use crate::spool::SpoolError;
 
 /// Everything this room refuses.
@@ -88,7 +88,9 @@ impl Error {
         match self {
             Self::CompressedArchive { compression, .. } => Some(format!("unpack it first, with {compression} -d")),
             Self::NoPlatform { .. } | Self::WrongPlatform { .. } => Some("choose one with --target-arch".to_owned()),
-            Self::Layer { source: layer::Error::TooLarge { .. }, .. } => Some("a larger --max-layer-size allows it".to_owned()),
+            Self::Layer { source: layer::Error::TooLarge { .. }, .. } => {
+                Some("a larger --max-layer-size allows it".to_owned())
+            }
             Self::LayerBlob { source, .. } => source.hint(),
             Self::Registry(error) => error.hint(),
             _ => None,

@@ -184,7 +184,8 @@ fn answer(mut stream: &TcpStream, shared: &Shared) -> Option<()> {
         }
         headers.push(header.trim().to_owned());
     }
-    let header = |name: &str| headers.iter().find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned));
+    let header =
+        |name: &str| headers.iter().find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned));
     let range = header("range").map(|range| format!(" {range}")).unwrap_or_default();
     shared.requests.lock().unwrap().push(format!("{path}{range}"));
     if let Some(query) = path.strip_prefix("/token?") {

@@ -9,7 +9,11 @@ use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 pub enum Challenge {
     Basic,
     /// A token from the server at `realm`.
-    Bearer { realm: String, service: Option<String>, scope: Option<String> },
+    Bearer {
+        realm: String,
+        service: Option<String>,
+        scope: Option<String>,
+    },
 }
 
 /// The first challenge that is understood; a token is preferred.
@@ -89,7 +93,8 @@ mod tests {
 
     #[test]
     fn a_token_is_preferred_wherever_it_is_named() {
-        let token = "Bearer realm=\"https://auth.example/token\",service=\"r.example\",scope=\"repository:a/b:pull,push\"";
+        let token =
+            "Bearer realm=\"https://auth.example/token\",service=\"r.example\",scope=\"repository:a/b:pull,push\"";
         assert_eq!(of_lines(&[token]), bearer(Some("r.example"), Some("repository:a/b:pull,push")));
         assert_eq!(of_lines(&["Basic realm=\"x\"", token]), of_lines(&[token]));
         assert_eq!(of_lines(&["basic realm=\"x, y\", BEARER realm=https://auth.example/token"]), bearer(None, None));

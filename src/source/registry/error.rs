@@ -73,12 +73,18 @@ impl RegistryError {
                      and give that with --authfile"
                 ));
             }
-            Self::Denied { known: false, .. } => "log in with skopeo login or podman login, or give --authfile; or there is no such image",
+            Self::Denied { known: false, .. } => {
+                "log in with skopeo login or podman login, or give --authfile; or there is no such image"
+            }
             Self::Denied { .. } => "the user may not read it, or there is no such image",
             Self::NoImage { .. } => "skopeo list-tags docker://HOST/REPOSITORY shows the tags",
-            Self::Http(HttpError::Tls { .. }) => "an authority of your own goes with --tls-ca; --tls-verify=false takes any certificate, and http",
+            Self::Http(HttpError::Tls { .. }) => {
+                "an authority of your own goes with --tls-ca; --tls-verify=false takes any certificate, and http"
+            }
             Self::Http(HttpError::Connect { .. }) => "a registry without TLS is asked with --tls-verify=false",
-            Self::Conf(ConfError::Blocked { .. }) => "the administrator of this machine does not want images from there",
+            Self::Conf(ConfError::Blocked { .. }) => {
+                "the administrator of this machine does not want images from there"
+            }
             _ => return None,
         };
         Some(text.to_owned())

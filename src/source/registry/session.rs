@@ -123,7 +123,12 @@ impl Session {
         let service = service.map(|service| ("service", service));
         let answer = match &self.found.credentials {
             Some(Credentials::IdentityToken(token)) => {
-                let fixed = [("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", "bootwright"), ("scope", scope)];
+                let fixed = [
+                    ("grant_type", "refresh_token"),
+                    ("refresh_token", token),
+                    ("client_id", "bootwright"),
+                    ("scope", scope),
+                ];
                 self.client.post(realm, &fixed.into_iter().chain(service).collect::<Vec<_>>())?
             }
             other => {
