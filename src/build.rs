@@ -9,7 +9,7 @@ use std::path::Path;
 
 pub use choose::{Offer, bootloader};
 use origin::{Deployable, Upstream};
-pub use origin::{commit_architecture, import};
+pub use origin::{architecture, find_image, import, load_image};
 
 use crate::bootloader::{Addition, Boot, Loader, LoaderFiles, Places};
 use crate::customize;

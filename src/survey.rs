@@ -1,29 +1,36 @@
-//! What a ref of an ostree repository is, and what a build would make of it, without building: `bootwright inspect SOURCE`.
+//! What a source is, and what a build would make of it, without building: `bootwright inspect SOURCE`.
 //!
-//! Of a server only directories and the few files that say something are fetched. Printing is `cli`'s.
+//! Of an ostree server only directories and the few files that say something are fetched; of an image all layers are read.
+//! Printing is `cli`'s.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::bootloader::Places;
-use crate::build::{BuildError, Offer, bootloader, commit_architecture, import};
-use crate::deploy::{CommitTree, Grower};
-use crate::image_ref::{Location, OstreeRef};
+use crate::build::{self, BuildError, Offer};
+use crate::deploy::{CommitTree, Grower, TargetImage, image_version};
+use crate::image_ref::{ImageRef, Location, OstreeRef, SourceRef};
 use crate::layout::{Layout, PartitionTable};
 use crate::os::{self, EfiRole, Os};
 use crate::progress::Progress;
 use crate::report::CommitFacts;
-use crate::request::{BootloaderChoice, OstreeRequest};
-use crate::source::Loaded;
-use crate::source::ostree::{self, PulledCommit, Wanted};
+use crate::request::{BootloaderChoice, Request};
+use crate::source::ostree::{self, Wanted};
+use crate::source::{Loaded, Resolved};
 use crate::tree::Files;
 
 /// Everything that is known of a source.
 #[derive(Clone, Debug, Serialize)]
 pub struct Survey {
     pub source: String,
-    pub commit: CommitFacts,
+    /// Of a container image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageSurvey>,
+    /// Of a ref of an ostree repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitFacts>,
     /// Bytes of all files unpacked; none where the repository does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
@@ -36,6 +43,28 @@ pub struct Survey {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub obstacle: Option<String>,
     pub warnings: Vec<String>,
+}
+
+/// What the documents of an image say.
+#[derive(Clone, Debug, Serialize)]
+pub struct ImageSurvey {
+    pub manifest_digest: String,
+    pub architecture: String,
+    pub created: Option<String>,
+    pub version: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    /// The lowest first.
+    pub layers: Vec<LayerSurvey>,
+    /// What a machine would upgrade from, where nothing else is asked for.
+    pub target: String,
+}
+
+/// A layer as the manifest lists it.
+#[derive(Clone, Debug, Serialize)]
+pub struct LayerSurvey {
+    pub digest: String,
+    pub media_type: String,
+    pub compressed: u64,
 }
 
 /// The operating system in it, and what a build would choose.
@@ -62,14 +91,76 @@ pub struct BootFile {
     pub signed: bool,
 }
 
-/// Looks at the commit; what is fetched goes to an unnamed file in `scratch`.
-pub fn survey(
-    reference: &OstreeRef,
-    wishes: &OstreeRequest,
+/// Looks at the source; what is fetched goes to an unnamed file in `scratch`.
+pub fn survey(request: &Request, scratch: &Path, progress: &dyn Progress) -> Result<Survey, BuildError> {
+    match &request.image {
+        SourceRef::Container(image) => of_image(image, request, scratch, progress),
+        SourceRef::Ostree(reference) => of_commit(reference, request, scratch, progress),
+    }
+}
+
+/// What keeps an image from being a disk is told beside what is known of it.
+fn of_image(
+    image: &ImageRef,
+    request: &Request,
     scratch: &Path,
-    threads: usize,
     progress: &dyn Progress,
 ) -> Result<Survey, BuildError> {
+    let found = build::find_image(image, request)?;
+    let image = facts(request, &found.resolved)?;
+    let mut survey = Survey {
+        source: request.image.to_string(),
+        size: None,
+        download: Some(image.layers.iter().map(|layer| layer.compressed).sum()),
+        image: Some(image),
+        commit: None,
+        system: None,
+        obstacle: None,
+        warnings: Vec::new(),
+    };
+    match build::load_image(found, request, scratch, progress) {
+        Ok(loaded) => {
+            survey.size = Some(loaded.contents().objects.iter().map(|(_, object)| object.len()).sum());
+            survey.add_system(system(request, loaded));
+            Ok(survey)
+        }
+        // An image of something else is a fact, a layer that cannot be read is not.
+        Err(error @ BuildError::Deploy(_)) => {
+            survey.obstacle = Some(error.to_string());
+            Ok(survey)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn facts(request: &Request, resolved: &Resolved) -> Result<ImageSurvey, BuildError> {
+    let parsed = resolved.parsed()?;
+    let labels = resolved.labels()?;
+    let layers = parsed.manifest.layers().iter().map(|layer| LayerSurvey {
+        digest: layer.digest().to_string(),
+        media_type: layer.media_type().to_string(),
+        compressed: layer.size(),
+    });
+    let (target, _) = TargetImage::default_for(resolved.ref_name.as_deref(), None);
+    let target = request.target.as_ref().unwrap_or(&target).with_transport();
+    Ok(ImageSurvey {
+        manifest_digest: resolved.manifest_digest.to_string(),
+        architecture: parsed.config.architecture().to_string(),
+        created: parsed.config.created().clone(),
+        version: image_version(&labels).map(str::to_owned),
+        layers: layers.collect(),
+        labels,
+        target,
+    })
+}
+
+fn of_commit(
+    reference: &OstreeRef,
+    request: &Request,
+    scratch: &Path,
+    progress: &dyn Progress,
+) -> Result<Survey, BuildError> {
+    let wishes = &request.ostree;
     let rev = reference.rev.parse()?;
     let repository = ostree::open(&reference.location, &wishes.access)?;
     let near = matches!(reference.location, Location::Directory(_));
@@ -77,39 +168,43 @@ pub fn survey(
     let unverified = wishes.policy.unverified || wishes.policy.keys.is_empty();
     let policy = ostree::Policy { unverified, ..wishes.policy.clone() };
     let wanted = if near { Wanted::All } else { Wanted::Only(os::reads) };
-    let pulled = ostree::load(&*repository, &rev, &policy, wanted, scratch, threads, progress)?;
+    let pulled = ostree::load(&*repository, &rev, &policy, wanted, scratch, request.threads, progress)?;
     let sizes = pulled.commit.sizes();
     let read = near.then(|| pulled.contents.objects.iter().map(|(_, object)| object.len()).sum());
-    let commit = CommitFacts::of(&pulled);
-    let warnings = pulled.warnings();
-    let (system, obstacle) = match system(pulled) {
-        Ok((system, obstacle)) => (Some(system), obstacle),
-        Err(error) => (None, Some(error.to_string())),
-    };
-    Ok(Survey {
-        source: format!("ostree:{reference}"),
+    let mut survey = Survey {
+        source: request.image.to_string(),
         size: sizes.map(|sizes| sizes.unpacked).or(read),
         download: sizes.filter(|_| !near).map(|sizes| sizes.archived),
-        commit,
-        system,
-        obstacle,
-        warnings,
-    })
+        image: None,
+        commit: Some(CommitFacts::of(&pulled)),
+        system: None,
+        obstacle: None,
+        warnings: pulled.warnings(),
+    };
+    survey.add_system(system(request, Loaded::Commit(Box::new(pulled))));
+    Ok(survey)
+}
+
+impl Survey {
+    fn add_system(&mut self, found: Result<(SystemSurvey, Option<String>), BuildError>) {
+        match found {
+            Ok((system, obstacle)) => (self.system, self.obstacle) = (Some(system), obstacle),
+            Err(error) => self.obstacle = Some(error.to_string()),
+        }
+    }
 }
 
 /// The system, and what stands in the way of its boot loader.
-fn system(pulled: PulledCommit) -> Result<(SystemSurvey, Option<String>), BuildError> {
-    let commit = pulled.commit.clone();
-    let loaded = Loaded::Commit(Box::new(pulled));
+fn system(request: &Request, loaded: Loaded) -> Result<(SystemSurvey, Option<String>), BuildError> {
     let contents = loaded.contents();
-    let imported = import(&loaded, 0)?;
+    let imported = build::import(&loaded, 0)?;
     let checkout = CommitTree::checkout(contents, &imported, 0)?;
     let files = Files { tree: &checkout.tree, root: checkout.deployment, spool: &contents.spool };
-    let architecture = commit_architecture(None, &commit, &files)?;
+    let architecture = build::architecture(request, &loaded, &files)?;
     let os = Os::inspect(&files, architecture)?;
     let places = Layout::default_for(architecture).map(|layout| Places::from(&layout)).map_err(BuildError::from);
     let loader = places.and_then(|places| {
-        bootloader(BootloaderChoice::Auto, &Offer { os: &os, image: &files, provided: None, places })
+        build::bootloader(BootloaderChoice::Auto, &Offer { os: &os, image: &files, provided: None, places })
     });
     let (bootloader, obstacle) = match loader {
         Ok(loader) => (Some(loader.reason()), None),

@@ -16,22 +16,35 @@ use crate::tree::Files;
 /// Reads the source; its contents go to an unnamed file in `scratch`.
 pub fn load(request: &Request, scratch: &Path, progress: &dyn Progress) -> Result<Loaded, BuildError> {
     match &request.image {
-        SourceRef::Container(image) => container(image, request, scratch, progress),
+        SourceRef::Container(image) => load_image(find_image(image, request)?, request, scratch, progress),
         SourceRef::Ostree(reference) => commit(reference, request, scratch, progress),
     }
 }
 
-fn container(
-    image: &ImageRef,
-    request: &Request,
-    scratch: &Path,
-    progress: &dyn Progress,
-) -> Result<Loaded, BuildError> {
+/// An image whose documents are known, and nothing else yet.
+pub struct FoundImage {
+    source: Box<dyn source::Source>,
+    limits: source::Limits,
+    pub resolved: source::Resolved,
+}
+
+/// Finds the image as the request wants it; no layer is read.
+pub fn find_image(image: &ImageRef, request: &Request) -> Result<FoundImage, BuildError> {
     let source = source::open(image, &request.registry)?;
     let platform = source::Platform::new(request.architecture.map(Architecture::oci));
     let limits = source::Limits { layer: request.max_layer_size.0, ..source::Limits::default() };
     let resolved = source.resolve(&platform, &limits)?;
-    // What its labels rule out is refused before a layer is read.
+    Ok(FoundImage { source, limits, resolved })
+}
+
+/// Reads its layers. What its labels rule out is refused before.
+pub fn load_image(
+    found: FoundImage,
+    request: &Request,
+    scratch: &Path,
+    progress: &dyn Progress,
+) -> Result<Loaded, BuildError> {
+    let FoundImage { source, limits, resolved } = found;
     deploy::refuse_unsupported(&resolved.labels()?)?;
     let image = source::load(&*source, resolved, scratch, request.threads, &limits, progress)?;
     Ok(Loaded::Container(Box::new(image)))
@@ -117,7 +130,7 @@ pub fn architecture(request: &Request, loaded: &Loaded, files: &Files<'_>) -> Re
 
 /// By the programs in the commit, else by what it says of itself; `wanted` decides where nothing tells, and has to agree where
 /// something does.
-pub fn commit_architecture(
+fn commit_architecture(
     wanted: Option<Architecture>,
     commit: &Commit,
     files: &Files<'_>,

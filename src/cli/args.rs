@@ -226,12 +226,17 @@ pub struct TestArgs {
 
 #[derive(Args)]
 pub struct InspectArgs {
-    /// A raw or qcow2 disk, or what one can be made of: ostree:DIR#REF or ostree:URL#REF
+    /// A raw or qcow2 disk, or what one can be made of, as `build` takes it
     pub disk: PathBuf,
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
+    /// Picks the platform of a multi-architecture image: amd64, arm64, …
+    #[arg(long, value_name = "ARCH")]
+    pub target_arch: Option<Architecture>,
     #[command(flatten)]
     pub server: ServerArgs,
+    #[command(flatten)]
+    pub container: ContainerArgs,
     #[command(flatten)]
     pub ostree: OstreeArgs,
 }

@@ -4,19 +4,18 @@ use std::env;
 
 use super::args::{Format, InspectArgs};
 use super::{Outcome, ostree, print, server, survey, wrong};
-use crate::build::BuildError;
-use crate::image_ref::{OstreeRef, SourceRef};
+use crate::image_ref::{ImageRefError, SourceRef};
 use crate::inspect;
+use crate::output::OutputType;
 use crate::progress::Silent;
+use crate::request::Request;
 
 pub fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
-    if let Some(reference) = source(args)? {
-        return run_source(args, &reference);
+    if let Some(source) = source(args)? {
+        return run_source(args, source);
     }
-    if let Some(name) = ostree::first_given(&args.ostree).or_else(|| server::first_given(&args.server)) {
-        return Err(wrong(anyhow::anyhow!(
-            "{name} goes with the ref of an ostree repository (ostree:…), not with a disk"
-        )));
+    if let Some(name) = given(args) {
+        return Err(wrong(anyhow::anyhow!("{name} goes with what a disk is made of, not with a disk")));
     }
     let inspection = inspect::inspect(&args.disk)?;
     let text = match args.format {
@@ -27,23 +26,37 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The source that is named instead of a disk. A file of that name is a disk all the same.
-fn source(args: &InspectArgs) -> anyhow::Result<Option<OstreeRef>> {
-    let Some(text) = args.disk.to_str().filter(|text| text.starts_with("ostree:") && !args.disk.exists()) else {
-        return Ok(None);
-    };
-    match text.parse().map_err(|error: crate::image_ref::ImageRefError| wrong(error))? {
-        SourceRef::Ostree(reference) => Ok(Some(reference)),
-        SourceRef::Container(_) => Ok(None),
+/// The source that is named instead of a disk. A file of that name is a disk all the same, and so is a name that is only
+/// nearly one of an image.
+fn source(args: &InspectArgs) -> anyhow::Result<Option<SourceRef>> {
+    let Some(text) = args.disk.to_str().filter(|_| !args.disk.exists()) else { return Ok(None) };
+    match text.parse() {
+        Ok(source) => Ok(Some(source)),
+        Err(ImageRefError::ShortName { .. } | ImageRefError::Registry { .. }) if !text.contains("://") => Ok(None),
+        Err(error) => Err(wrong(error)),
     }
 }
 
-fn run_source(args: &InspectArgs, reference: &OstreeRef) -> anyhow::Result<Outcome> {
-    let http = server::options(&args.server).map_err(wrong)?;
-    let wishes = ostree::read(&args.ostree, http).map_err(wrong)?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let found = crate::survey::survey(reference, &wishes, &env::temp_dir(), threads, &Silent);
-    let found = found.map_err(|error: BuildError| anyhow::Error::new(error))?;
+fn given(args: &InspectArgs) -> Option<&'static str> {
+    let own = args.target_arch.map(|_| "--target-arch");
+    let of_servers = || server::first_given(&args.server).or_else(|| server::first_of_registries(&args.container));
+    own.or_else(|| ostree::first_given(&args.ostree)).or_else(of_servers)
+}
+
+fn run_source(args: &InspectArgs, source: SourceRef) -> anyhow::Result<Outcome> {
+    let request = Request {
+        registry: server::access(&args.server, &args.container, &source)?,
+        max_layer_size: args.container.max_layer_size,
+        architecture: args.target_arch,
+        ostree: match source {
+            SourceRef::Ostree(_) => {
+                ostree::read(&args.ostree, server::options(&args.server).map_err(wrong)?).map_err(wrong)?
+            }
+            SourceRef::Container(_) => ostree::none(&args.ostree, &source)?,
+        },
+        ..Request::plain(source, OutputType::Raw, &env::temp_dir())
+    };
+    let found = crate::survey::survey(&request, &env::temp_dir(), &Silent).map_err(anyhow::Error::new)?;
     let text = match args.format {
         Format::Text => survey::text(&found),
         Format::Json => serde_json::to_string_pretty(&found)? + "\n",

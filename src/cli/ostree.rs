@@ -17,12 +17,9 @@ use crate::trust::Keys;
 pub fn request(args: &BuildArgs, source: &SourceRef) -> anyhow::Result<OstreeRequest> {
     if matches!(source, SourceRef::Container(_)) {
         let names = [("--remote-name", args.remote_name.is_some()), ("--remote-url", args.remote_url.is_some())];
-        let given = names.into_iter().chain(given(&args.ostree)).find(|(_, given)| *given);
-        return match given {
-            Some((name, _)) => {
-                Err(wrong(anyhow!("{name} goes with the ref of an ostree repository (ostree:…), not with {source}")))
-            }
-            None => Ok(OstreeRequest::default()),
+        return match names.into_iter().find(|(_, given)| *given) {
+            Some((name, _)) => Err(only_for_refs(name, source)),
+            None => none(&args.ostree, source),
         };
     }
     if args.target_imgref.is_some() {
@@ -40,6 +37,18 @@ pub fn request(args: &BuildArgs, source: &SourceRef) -> anyhow::Result<OstreeReq
     request.remote_name = args.remote_name.clone();
     request.remote_url = args.remote_url.as_deref().map(public_url).transpose().map_err(wrong)?;
     Ok(request)
+}
+
+/// For a container image, of which nothing of all this can be asked.
+pub fn none(args: &OstreeArgs, source: &SourceRef) -> anyhow::Result<OstreeRequest> {
+    match first_given(args) {
+        Some(name) => Err(only_for_refs(name, source)),
+        None => Ok(OstreeRequest::default()),
+    }
+}
+
+fn only_for_refs(name: &str, source: &SourceRef) -> anyhow::Error {
+    wrong(anyhow!("{name} goes with the ref of an ostree repository (ostree:…), not with {source}"))
 }
 
 /// What every look at a repository needs.

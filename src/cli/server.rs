@@ -57,8 +57,7 @@ fn check(server: &ServerArgs, container: &ContainerArgs, source: &SourceRef) -> 
         SourceRef::Container(_) => (false, false),
         SourceRef::Ostree(reference) => (false, !matches!(reference.location, Location::Directory(_))),
     };
-    let registry = [("--authfile", container.authfile.is_some()), ("--tls-verify", container.tls_verify.is_some())];
-    if let Some((name, _)) = registry.into_iter().find(|(_, given)| *given && !in_registry) {
+    if let Some(name) = first_of_registries(container).filter(|_| !in_registry) {
         return Err(wrong(anyhow!("{name} goes with an image in a registry (docker://…), not with {source}")));
     }
     match first_given(server) {
@@ -76,5 +75,11 @@ pub fn first_given(args: &ServerArgs) -> Option<&'static str> {
         ("--tls-client-cert", args.tls_client_cert.is_some()),
         ("--tls-client-key", args.tls_client_key.is_some()),
     ];
+    given.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
+}
+
+/// The first of the options for registries that was given.
+pub fn first_of_registries(args: &ContainerArgs) -> Option<&'static str> {
+    let given = [("--authfile", args.authfile.is_some()), ("--tls-verify", args.tls_verify.is_some())];
     given.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
 }

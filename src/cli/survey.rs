@@ -1,58 +1,83 @@
 //! `bootwright inspect SOURCE`, for people.
 
-use crate::survey::Survey;
+use crate::report::CommitFacts;
+use crate::survey::{ImageSurvey, Survey, SystemSurvey};
 use crate::units::Bytes;
 
 /// Columns of the names of fields.
 const NAMES: usize = 14;
 
 pub fn text(survey: &Survey) -> String {
-    let mut page = String::new();
-    let mut line = |name: &str, value: &str| {
-        if !value.is_empty() {
-            let value = super::hint::printable(value);
-            page.push_str(&format!("{name:<NAMES$} {value}\n"));
-        }
-    };
-    line("Source", &survey.source);
-    let commit = &survey.commit;
-    line("Ref", commit.name.as_deref().unwrap_or_default());
-    line("Commit", &commit.commit);
-    line("Date", &commit.created);
-    line("Version", commit.version.as_deref().unwrap_or_default());
-    line("Subject", &commit.subject);
-    let verified = if commit.verification.verified { "yes" } else { "NO" };
-    line("Verified", verified);
-    if commit.verification.signatures.is_empty() {
-        line("Signature", "none");
+    let mut page = Page::default();
+    page.line("Source", &survey.source);
+    if let Some(image) = &survey.image {
+        of_image(&mut page, image);
     }
-    for signature in &commit.verification.signatures {
-        line("Signature", &signature.to_string());
+    if let Some(commit) = &survey.commit {
+        of_commit(&mut page, commit);
     }
-    let size = match survey.size {
-        Some(bytes) => format!("{} in {} objects", Bytes(bytes), commit.files),
-        None => format!("{} objects; the commit does not say how large (ostree.sizes)", commit.files),
-    };
-    line("Files", &size);
-    line("Download", &survey.download.map(|bytes| Bytes(bytes).to_string()).unwrap_or_default());
+    page.line("Unpacked", &survey.size.map(|bytes| Bytes(bytes).to_string()).unwrap_or_default());
+    page.line("Download", &survey.download.map(|bytes| Bytes(bytes).to_string()).unwrap_or_default());
     if let Some(system) = &survey.system {
-        line("System", &system.name);
-        line("Kernel", &format!("{} for {}", system.kernel, system.architecture));
-        line("Upgrades with", system.update_client.unwrap_or("nothing: no client is in it"));
-        line("Grows", if system.grows_at_first_boot { "at first boot" } else { "no: systemd-repart is not in it" });
-        line("Composefs", if system.composefs { "yes" } else { "no" });
-        for file in &system.bootloader_files {
-            let signed = if file.signed { "signed " } else { "" };
-            line("Boot file", &format!("{} ({signed}{})", file.path, file.role));
+        of_system(&mut page, system);
+    }
+    let labels = survey.image.iter().flat_map(|image| &image.labels);
+    labels.for_each(|(key, value)| page.line("Label", &format!("{key} = {value}")));
+    let metadata = survey.commit.iter().flat_map(|commit| &commit.metadata).filter(|(key, _)| *key != "version");
+    metadata.for_each(|(key, value)| page.line("Metadata", &format!("{key} = {value}")));
+    survey.warnings.iter().for_each(|warning| page.line("Warning", warning));
+    page.line("No disk", survey.obstacle.as_deref().unwrap_or_default());
+    page.0
+}
+
+/// Lines of a name and a value.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    /// Nothing, where the value is empty.
+    fn line(&mut self, name: &str, value: &str) {
+        if !value.is_empty() {
+            self.0.push_str(&format!("{name:<NAMES$} {}\n", super::hint::printable(value)));
         }
-        line("Boot loader", system.bootloader.as_deref().unwrap_or_default());
     }
-    for (key, value) in commit.metadata.iter().filter(|(key, _)| *key != "version") {
-        line("Metadata", &format!("{key} = {value}"));
+}
+
+fn of_image(page: &mut Page, image: &ImageSurvey) {
+    page.line("Manifest", &image.manifest_digest);
+    page.line("Date", image.created.as_deref().unwrap_or_default());
+    page.line("Version", image.version.as_deref().unwrap_or_default());
+    page.line("Architecture", &image.architecture);
+    page.line("Upgrades from", &image.target);
+    for (number, layer) in image.layers.iter().enumerate() {
+        let (size, kind) = (Bytes(layer.compressed), layer.media_type.rsplit('.').next().unwrap_or_default());
+        page.line(&format!("Layer {number}"), &format!("{}  {size}  {kind}", layer.digest));
     }
-    for warning in &survey.warnings {
-        line("Warning", warning);
+}
+
+fn of_commit(page: &mut Page, commit: &CommitFacts) {
+    page.line("Ref", commit.name.as_deref().unwrap_or_default());
+    page.line("Commit", &commit.commit);
+    page.line("Date", &commit.created);
+    page.line("Version", commit.version.as_deref().unwrap_or_default());
+    page.line("Subject", &commit.subject);
+    page.line("Verified", if commit.verification.verified { "yes" } else { "NO" });
+    if commit.verification.signatures.is_empty() {
+        page.line("Signature", "none");
     }
-    line("No disk", survey.obstacle.as_deref().unwrap_or_default());
-    page
+    commit.verification.signatures.iter().for_each(|signature| page.line("Signature", &signature.to_string()));
+    page.line("Files", &commit.files.to_string());
+}
+
+fn of_system(page: &mut Page, system: &SystemSurvey) {
+    page.line("System", &system.name);
+    page.line("Kernel", &format!("{} for {}", system.kernel, system.architecture));
+    page.line("Upgrades with", system.update_client.unwrap_or("nothing: no client is in it"));
+    page.line("Grows", if system.grows_at_first_boot { "at first boot" } else { "no: systemd-repart is not in it" });
+    page.line("Composefs", if system.composefs { "yes" } else { "no" });
+    for file in &system.bootloader_files {
+        let signed = if file.signed { "signed " } else { "" };
+        page.line("Boot file", &format!("{} ({signed}{})", file.path, file.role));
+    }
+    page.line("Boot loader", system.bootloader.as_deref().unwrap_or_default());
 }

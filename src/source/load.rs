@@ -5,7 +5,7 @@ use std::path::Path;
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest};
 
 use super::crew::Crew;
-use super::{Error, Limits, Resolved, Result, Source, json};
+use super::{Error, Limits, Parsed, Resolved, Result, Source, json};
 use crate::digest::Digest;
 use crate::image::{Contents, Image, Layer, Objects};
 use crate::layer::{self, Announced, Compression, Expected, Finished, Watcher};
@@ -25,8 +25,7 @@ pub fn load(
     limits: &Limits,
     progress: &dyn Progress,
 ) -> Result<Image> {
-    let manifest: ImageManifest = json::parse(&resolved.manifest, "the manifest")?;
-    let config: ImageConfiguration = json::parse(&resolved.config, "the config")?;
+    let Parsed { manifest, config } = resolved.parsed()?;
     let jobs = jobs(&manifest, &config, limits)?;
     let spool = Spool::new_in(spool_dir)?;
     let crew = Crew::new(threads.max(source.at_once()).min(MOST_AT_ONCE));

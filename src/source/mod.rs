@@ -18,7 +18,7 @@ pub mod registry;
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use oci_spec::image::{Descriptor, ImageConfiguration};
+use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest};
 
 use crate::digest::Digest;
 use crate::image::{Contents, Image};
@@ -59,12 +59,23 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    pub fn parsed(&self) -> Result<Parsed> {
+        let manifest = json::parse(&self.manifest, "the manifest")?;
+        Ok(Parsed { manifest, config: json::parse(&self.config, "the config")? })
+    }
+
     /// The labels of the config, known before any layer is read.
     pub fn labels(&self) -> Result<BTreeMap<String, String>> {
-        let config: ImageConfiguration = json::parse(&self.config, "the config")?;
+        let config = self.parsed()?.config;
         let labels = config.config().as_ref().and_then(|config| config.labels().clone());
         Ok(labels.unwrap_or_default().into_iter().collect())
     }
+}
+
+/// The documents as the types of the specification.
+pub struct Parsed {
+    pub manifest: ImageManifest,
+    pub config: ImageConfiguration,
 }
 
 /// A source that has been read completely.

@@ -85,6 +85,11 @@ impl Disks {
 pub fn build_into(image: &str, directory: &Path, args: &[&str]) -> Disks {
     let mut command = program::build(image, directory);
     program::succeed(command.args(["--type", "raw", "--type", "qcow2"]).args(args));
+    cut_all(directory)
+}
+
+/// Cuts the partitions out of the raw disk that was built into `directory`.
+pub fn cut_all(directory: &Path) -> Disks {
     let disks = Disks::at(directory.to_owned());
     for partition in partitions(&disks.raw) {
         cut_out(&disks.raw, &partition, &disks.cut(&partition.name));

@@ -11,6 +11,7 @@ use bootwright::source::ostree::Policy;
 use bootwright::trust::Keys;
 use qemu_tests::test_os;
 
+use crate::oracle;
 use crate::support::disk::{BuiltDisk, build_from};
 use crate::support::guest::Guest;
 use crate::support::server::Server;
