@@ -5,7 +5,10 @@
 
 mod archive;
 mod crew;
+mod dir;
 mod directory;
+mod docker_archive;
+mod docker_name;
 mod documents;
 mod error;
 mod json;
@@ -13,11 +16,12 @@ mod load;
 mod oci_layout;
 pub mod ostree;
 mod platform;
+mod storage;
 
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use oci_spec::image::{Descriptor, ImageConfiguration};
+use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest};
 
 use crate::digest::Digest;
 use crate::image::{Contents, Image};
@@ -29,13 +33,23 @@ pub use platform::Platform;
 
 use self::ostree::PulledCommit;
 use archive::Archive;
+use dir::Dir;
 use directory::Directory;
+use docker_archive::DockerArchive;
 use oci_layout::OciLayout;
+use storage::ContainersStorage;
+pub use storage::StoreError;
 
 /// Something that holds images.
 pub trait Source: Sync {
     /// The manifest and config for `platform`. Their digests and sizes have been compared.
     fn resolve(&self, platform: &Platform, limits: &Limits) -> Result<Resolved>;
+
+    /// The layers as this place keeps them, each of which `blob` opens: as the manifest lists them, unless the place inflates or
+    /// unpacks what it takes in. As many as the manifest lists, in its order.
+    fn kept(&self, manifest: &ImageManifest, _config: &ImageConfiguration) -> Result<Vec<Descriptor>> {
+        Ok(manifest.layers().clone())
+    }
 
     /// The bytes of a blob, as they come: the caller compares.
     fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>>;
@@ -47,7 +61,7 @@ pub struct Resolved {
     pub manifest: Vec<u8>,
     pub manifest_digest: Digest,
     pub config: Vec<u8>,
-    /// The name the image has in its layout's index.
+    /// The name the image has where it lies.
     pub ref_name: Option<String>,
 }
 
@@ -123,10 +137,13 @@ impl Default for Limits {
     }
 }
 
-/// Opens what the user named. Only the outermost look is taken: a directory, a tar archive.
+/// Opens what the user named. Only the outermost look is taken: a directory, a tar archive, a store and which of its images it is.
 pub fn open(image: &ImageRef) -> Result<Box<dyn Source>> {
     Ok(match image {
         ImageRef::Oci { path, tag } => Box::new(OciLayout::new(Directory::open(path)?, tag.clone())),
         ImageRef::OciArchive { path, tag } => Box::new(OciLayout::new(Archive::open(path)?, tag.clone())),
+        ImageRef::DockerArchive { path, image } => Box::new(DockerArchive::open(path, image.clone())?),
+        ImageRef::Dir { path } => Box::new(Dir::open(path)?),
+        ImageRef::ContainersStorage(reference) => Box::new(ContainersStorage::open(reference)?),
     })
 }

@@ -9,6 +9,7 @@ pub mod program;
 pub mod repository;
 pub mod server;
 pub mod shelf;
+pub mod store;
 pub mod sysroot;
 pub mod tar;
 pub mod walk;
