@@ -42,7 +42,7 @@ pub struct Layer {
     pub digest: Digest,
     pub diff_id: Digest,
     pub media_type: String,
-    /// Bytes of the blob.
+    /// Bytes of the blob, as the manifest says.
     pub compressed: u64,
     /// Bytes of what it inflates to.
     pub uncompressed: u64,

@@ -35,9 +35,12 @@ fn an_image_is_described_as_skopeo_does_and_what_a_build_would_choose_is_told() 
     let layers = |value: &Value, name: &str| {
         value.as_array().unwrap().iter().map(|layer| (layer[name].clone(), layer.clone())).collect::<Vec<_>>()
     };
-    let digests: Vec<Value> = layers(&found["image"]["layers"], "digest").into_iter().map(|(digest, _)| digest).collect();
+    let digests: Vec<Value> =
+        layers(&found["image"]["layers"], "digest").into_iter().map(|(digest, _)| digest).collect();
     assert_eq!(Value::Array(digests), skopeo["Layers"]);
-    for (layer, theirs) in layers(&found["image"]["layers"], "compressed").iter().zip(layers(&skopeo["LayersData"], "Size")) {
+    for (layer, theirs) in
+        layers(&found["image"]["layers"], "compressed").iter().zip(layers(&skopeo["LayersData"], "Size"))
+    {
         assert_eq!(layer.0, theirs.0);
     }
     assert_eq!(found["image"]["target"], Value::from(name.clone()));

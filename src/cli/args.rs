@@ -34,7 +34,9 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct BuildArgs {
-    /// The image: docker://HOST/NAME:TAG, oci:DIR[:TAG], oci-archive:FILE[:TAG], ostree:DIR#REF or ostree:URL#REF
+    /// The image: docker://HOST/NAME:TAG, oci:DIR[:TAG], oci-archive:FILE[:TAG], containers-storage:NAME[:TAG],
+    /// docker-archive:FILE[:NAME], dir:DIR, ostree:DIR#REF or ostree:URL#REF
+    #[arg(verbatim_doc_comment)]
     pub image: String,
     /// What to build; may be given several times, one pass makes them all
     #[arg(long = "type", value_name = "TYPE", default_value = "qcow2")]

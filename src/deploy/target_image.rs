@@ -13,17 +13,16 @@ impl TargetImage {
     /// `localhost`, from which no machine can upgrade. Where the image lies on the build host never shows.
     pub fn default_for(ref_name: Option<&str>, os_id: Option<&str>) -> (TargetImage, Option<String>) {
         if let Some(reference) = ref_name.filter(|name| names_registry(name)).and_then(|name| name.parse().ok()) {
-            return (reference, None);
+            // podman names what was built here so; no registry without a port is on a machine itself.
+            let warning = ref_name.is_some_and(|name| name.starts_with("localhost/")).then(|| unserved(&reference));
+            return (reference, warning);
         }
         let tag = ref_name.filter(|name| is_tag(name)).unwrap_or("latest");
         let name = os_id
             .filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
             .unwrap_or("os");
         let target = TargetImage(format!("localhost/{name}:{tag}"));
-        let warning = format!(
-            "the machine would upgrade from `{}`, which no registry serves: say where it does with --target-imgref",
-            target.0
-        );
+        let warning = unserved(&target);
         (target, Some(warning))
     }
 
@@ -80,6 +79,11 @@ fn names_registry(reference: &str) -> bool {
         .is_some_and(|(host, rest)| !rest.is_empty() && (host.contains(['.', ':']) || host == "localhost"))
 }
 
+fn unserved(target: &TargetImage) -> String {
+    let name = &target.0;
+    format!("the machine would upgrade from `{name}`, which no registry serves: say where it does with --target-imgref")
+}
+
 fn is_tag(text: &str) -> bool {
     !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
@@ -99,6 +103,14 @@ mod tests {
         let (target, warning) = TargetImage::default_for(Some("stable"), Some("debian"));
         assert_eq!(target.as_str(), "localhost/debian:stable");
         assert!(warning.unwrap().contains("--target-imgref"));
+    }
+
+    #[test]
+    fn what_was_built_here_keeps_its_name_with_a_warning() {
+        let (target, warning) = TargetImage::default_for(Some("localhost/os:1"), Some("debian"));
+        assert_eq!(target.as_str(), "localhost/os:1");
+        assert!(warning.unwrap().contains("--target-imgref"));
+        assert_eq!(TargetImage::default_for(Some("localhost:5000/os:1"), None).1, None);
     }
 
     #[test]

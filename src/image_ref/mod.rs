@@ -1,14 +1,18 @@
 //! The words by which a user names a source: a container image (containers-transports(5)) or a ref of an ostree repository.
 
+mod docker_archive;
 mod ostree;
 mod registry;
+mod storage;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+pub use docker_archive::ArchivedImage;
 pub use ostree::{Location, OstreeRef};
 pub use registry::RegistryRef;
+pub use storage::{StorageRef, StoreSpec};
 
 /// What a disk is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +31,12 @@ pub enum ImageRef {
     OciArchive { path: PathBuf, tag: Option<String> },
     /// `docker://HOST/REPOSITORY[:TAG][@DIGEST]`, or the same without transport: in a registry.
     Registry(RegistryRef),
+    /// `docker-archive:PATH[:NAME[:TAG]|:@INDEX]`: a tar file of `docker save`.
+    DockerArchive { path: PathBuf, image: Option<ArchivedImage> },
+    /// `dir:PATH`: a directory of skopeo's.
+    Dir { path: PathBuf },
+    /// `containers-storage:[STORE]IMAGE`: in the store of podman.
+    ContainersStorage(StorageRef),
 }
 
 /// Why a text names no image that can be read.
@@ -36,7 +46,8 @@ pub enum ImageRefError {
     NotSupportedYet { text: String, what: &'static str, copy: String },
 
     #[error(
-        "`{text}`: there is no transport `{transport}`; `docker://`, `oci:`, `oci-archive:` and `ostree:` are supported"
+        "`{text}`: there is no transport `{transport}`; `docker://`, `oci:`, `oci-archive:`, `docker-archive:`, `dir:`, `containers-storage:` and \
+         `ostree:` are supported"
     )]
     UnknownTransport { text: String, transport: String },
 
@@ -54,6 +65,11 @@ pub enum ImageRefError {
 
     #[error("`{text}` does not say which registry the image is in")]
     ShortName { text: String, full: String },
+    #[error("`{text}` names no image of a Docker archive: {why}")]
+    DockerArchive { text: String, why: &'static str },
+
+    #[error("`{text}` names no image of a container store: {why}")]
+    Storage { text: String, why: &'static str },
 
     #[error("`{text}` is no ostree repository and ref: {why}")]
     Ostree { text: String, why: &'static str },
@@ -68,6 +84,12 @@ impl ImageRefError {
                 Some("write docker://HOST/REPOSITORY:TAG or docker://HOST/REPOSITORY@sha256:…".to_owned())
             }
             Self::ShortName { full, .. } => Some(format!("name it; at Docker Hub that is docker://{full}")),
+            Self::DockerArchive { .. } => {
+                Some("write docker-archive:FILE:NAME:TAG or docker-archive:FILE:@INDEX".to_owned())
+            }
+            Self::Storage { .. } => {
+                Some("write containers-storage:NAME:TAG or containers-storage:[overlay@/GRAPHROOT]NAME:TAG".to_owned())
+            }
             Self::Ostree { .. } => Some("write ostree:DIRECTORY#REF or ostree:https://HOST/PATH#REF".to_owned()),
             _ => None,
         }
@@ -103,10 +125,15 @@ impl FromStr for ImageRef {
                     Err(ImageRefError::Registry { text: text.to_owned(), why })
                 }
             },
-            "docker-archive" => Err(not_yet(text, "an archive of `docker save`", text)),
+            "docker-archive" => {
+                let (path, image) = local("docker-archive", text, rest)?;
+                let image = image.map(|image| ArchivedImage::parse(text, &image)).transpose()?;
+                Ok(Self::DockerArchive { path, image })
+            }
+            "dir" if rest.is_empty() => Err(ImageRefError::NoPath { text: text.to_owned(), transport: "dir" }),
+            "dir" => Ok(Self::Dir { path: rest.into() }),
+            "containers-storage" => StorageRef::parse(text, rest).map(Self::ContainersStorage),
             "docker-daemon" => Err(not_yet(text, "from a Docker daemon", text)),
-            "dir" => Err(not_yet(text, "a `dir:` directory", text)),
-            "containers-storage" => Err(not_yet(text, "from the local container storage", text)),
             "sif" | "tarball" => Err(not_yet(text, "this transport", text)),
             _ => without_transport(text, transport).map(Self::Registry),
         }
@@ -161,8 +188,11 @@ impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (transport, path, tag) = match self {
             Self::Registry(reference) => return write!(f, "docker://{reference}"),
-            Self::Oci { path, tag } => ("oci", path, tag),
-            Self::OciArchive { path, tag } => ("oci-archive", path, tag),
+            Self::Oci { path, tag } => ("oci", path, tag.clone()),
+            Self::OciArchive { path, tag } => ("oci-archive", path, tag.clone()),
+            Self::DockerArchive { path, image } => ("docker-archive", path, image.as_ref().map(ToString::to_string)),
+            Self::Dir { path } => ("dir", path, None),
+            Self::ContainersStorage(reference) => return write!(f, "containers-storage:{reference}"),
         };
         write!(f, "{transport}:{}", path.display())?;
         tag.iter().try_for_each(|tag| write!(f, ":{tag}"))
@@ -183,12 +213,31 @@ mod tests {
     }
 
     #[test]
-    fn other_stores_get_the_skopeo_command() {
-        for text in ["dir:/a", "docker-archive:a.tar", "containers-storage:a"] {
-            let error = text.parse::<ImageRef>().unwrap_err();
-            assert!(error.to_string().ends_with("is not supported yet"), "{error}");
-            assert_eq!(error.hint(), Some(format!("copy it first: skopeo copy {text} oci:DIR:TAG")));
+    fn archives_of_docker_and_directories_of_skopeo_turn_into_text_and_back() {
+        let path = PathBuf::from("a.tar");
+        let name = Some(ArchivedImage::Name("quay.io/a/b:42".to_owned()));
+        for (text, reference) in [
+            ("docker-archive:a.tar:quay.io/a/b:42", ImageRef::DockerArchive { path: path.clone(), image: name }),
+            (
+                "docker-archive:a.tar:@3",
+                ImageRef::DockerArchive { path: path.clone(), image: Some(ArchivedImage::Index(3)) },
+            ),
+            ("docker-archive:a.tar", ImageRef::DockerArchive { path, image: None }),
+            ("dir:/a:b", ImageRef::Dir { path: "/a:b".into() }),
+        ] {
+            assert_eq!(text.parse().as_ref(), Ok(&reference));
+            assert_eq!(reference.to_string(), text);
         }
+        for text in ["docker-archive:a:@x", "docker-archive:a:@-1", "docker-archive:a:b@sha256:00"] {
+            assert!(matches!(text.parse::<ImageRef>(), Err(ImageRefError::DockerArchive { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_docker_daemon_gets_the_skopeo_command() {
+        let error = "docker-daemon:a:1".parse::<ImageRef>().unwrap_err();
+        assert!(error.to_string().ends_with("is not supported yet"), "{error}");
+        assert_eq!(error.hint(), Some("copy it first: skopeo copy docker-daemon:a:1 oci:DIR:TAG".to_owned()));
     }
 
     #[test]
@@ -211,6 +260,8 @@ mod tests {
     fn empty_paths_and_tags_are_refused() {
         assert!(matches!("oci:".parse::<ImageRef>(), Err(ImageRefError::NoPath { .. })));
         assert!(matches!("oci::tag".parse::<ImageRef>(), Err(ImageRefError::NoPath { .. })));
+        assert!(matches!("dir:".parse::<ImageRef>(), Err(ImageRefError::NoPath { .. })));
         assert!(matches!("oci:a:".parse::<ImageRef>(), Err(ImageRefError::EmptyTag { .. })));
+        assert!(matches!("docker-archive:a:".parse::<ImageRef>(), Err(ImageRefError::EmptyTag { .. })));
     }
 }

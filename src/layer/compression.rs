@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, Read};
 
 use flate2::bufread::MultiGzDecoder;
+use oci_spec::image::MediaType;
 
 use super::Error;
 
@@ -32,6 +33,24 @@ impl Compression {
         })
     }
 
+    /// What the first bytes of a layer say, for places where media types do not tell: tools of containers/image look at them.
+    pub fn of_content(first: &[u8]) -> Self {
+        match first {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+
+    /// The media type of a layer that is compressed so.
+    pub fn media_type(self) -> MediaType {
+        match self {
+            Self::None => MediaType::ImageLayer,
+            Self::Gzip => MediaType::ImageLayerGzip,
+            Self::Zstd => MediaType::ImageLayerZstd,
+        }
+    }
+
     /// For messages.
     pub fn name(self) -> &'static str {
         match self {
@@ -42,7 +61,7 @@ impl Compression {
     }
 
     /// The content. All members of a gzip file, all frames of a zstd file; checksums and lengths inside them are checked.
-    pub fn decoder<'a>(self, blob: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    pub fn decoder<'a>(self, blob: impl BufRead + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
         Ok(match self {
             Self::None => Box::new(blob),
             Self::Gzip => Box::new(MultiGzDecoder::new(blob)),

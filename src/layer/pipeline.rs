@@ -46,7 +46,12 @@ pub trait Watcher: Sync {
 }
 
 /// Reads a whole layer into `spool`.
-pub fn run(blob: impl Read, expected: &Expected, spool: &Spool, watcher: &dyn Watcher) -> Result<Finished, Error> {
+pub fn run(
+    blob: impl Read + Send,
+    expected: &Expected,
+    spool: &Spool,
+    watcher: &dyn Watcher,
+) -> Result<Finished, Error> {
     let pool = Pool::default();
     let (to_hash, hash_from) = sync_channel(DEPTH);
     let (to_unpack, unpack_from) = sync_channel(DEPTH);
@@ -76,7 +81,7 @@ fn verdict(
 
 /// Answers the number of bytes of the content. The senders go with this function, which ends the other threads.
 fn inflate(
-    blob: impl Read,
+    blob: impl Read + Send,
     expected: &Expected,
     pool: &Pool,
     outlets: [SyncSender<Arc<Chunk>>; 2],
@@ -91,7 +96,7 @@ fn inflate(
 }
 
 fn inflate_chunks(
-    blob: &mut Blob<impl Read>,
+    blob: &mut Blob<impl Read + Send>,
     expected: &Expected,
     pool: &Pool,
     outlets: [SyncSender<Arc<Chunk>>; 2],

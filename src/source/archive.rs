@@ -1,4 +1,4 @@
-//! A tar archive of a directory in OCI image layout. Its members are found once; blobs are read where they lie.
+//! A tar archive of a directory in OCI image layout, or of `docker save`. Its members are found once; blobs are read where they lie.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,6 +17,8 @@ pub struct Archive {
     file: Arc<File>,
     path: String,
     members: BTreeMap<String, Member>,
+    /// Symbolic links and what they lead to, which is looked up as it is: `docker save` writes layers that come twice as links.
+    links: BTreeMap<String, String>,
 }
 
 /// Where a member's data is.
@@ -32,41 +34,58 @@ impl Archive {
         let name = path.display().to_string();
         let failed = |source| Error::Io { path: name.clone(), source };
         if path.is_dir() {
-            let why = "it is a directory; then write `oci:`".to_owned();
-            return Err(Error::NotALayout { path: name, why });
+            return Err(Error::DirectoryForArchive { path: name });
         }
         let file = File::open(path).map_err(failed)?;
         let len = file.metadata().map_err(failed)?.len();
         if let Some(compression) = compression(&file).map_err(failed)? {
             return Err(Error::CompressedArchive { path: name, compression });
         }
-        let members = members(file.try_clone().map_err(failed)?, len, &name)?;
-        Ok(Self { file: Arc::new(file), path: name, members })
+        let mut archive = Self { file: Arc::new(file), path: name, members: BTreeMap::new(), links: BTreeMap::new() };
+        archive.find_members(len)?;
+        Ok(archive)
+    }
+
+    fn find_members(&mut self, file_len: u64) -> Result<()> {
+        let path = || self.path.clone();
+        let file = self.file.try_clone().map_err(|source| Error::Io { path: path(), source })?;
+        let mut reader = Reader::new(BufReader::new(file));
+        while let Some(entry) = reader.next_entry().map_err(|source| Error::Archive { path: path(), source })? {
+            let member = Member { at: reader.position(), len: entry.size };
+            let name = plain(&entry.path);
+            match entry.kind {
+                Kind::Regular if member.at.checked_add(member.len).is_none_or(|end| end > file_len) => {
+                    return Err(Error::CutOff { path: path(), found: file_len, member: member.len });
+                }
+                Kind::Regular => drop(self.members.insert(name, member)),
+                Kind::Symlink => {
+                    let target = plain(&[&entry.path[..], b"/../", &entry.link].concat());
+                    self.links.insert(name, target);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn member(&self, name: &str) -> Option<Member> {
+        let linked = || self.links.get(name).and_then(|target| self.members.get(target));
+        self.members.get(name).or_else(linked).copied()
     }
 }
 
-fn members(file: File, file_len: u64, name: &str) -> Result<BTreeMap<String, Member>> {
-    let archive = |source| Error::Archive { path: name.to_owned(), source };
-    let mut reader = Reader::new(BufReader::new(file));
-    let mut members = BTreeMap::new();
-    while let Some(entry) = reader.next_entry().map_err(archive)? {
-        let member = Member { at: reader.position(), len: entry.size };
-        if entry.kind != Kind::Regular {
-            continue;
-        }
-        if member.at.checked_add(member.len).is_none_or(|end| end > file_len) {
-            let why = format!("the archive is cut off at {file_len} bytes, in a member of {} bytes", member.len);
-            return Err(Error::NotALayout { path: name.to_owned(), why });
-        }
-        members.insert(plain(&entry.path), member);
-    }
-    Ok(members)
-}
-
-/// `./index.json` and `index.json` are one.
-fn plain(path: &[u8]) -> String {
+/// `./index.json` and `index.json` are one, and `a/../b` is `b`.
+pub fn plain(path: &[u8]) -> String {
     let text = String::from_utf8_lossy(path);
-    text.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/")
+    let mut parts = Vec::new();
+    for part in text.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
 }
 
 fn compression(file: &File) -> io::Result<Option<&'static str>> {
@@ -83,7 +102,7 @@ fn compression(file: &File) -> io::Result<Option<&'static str>> {
 
 impl Files for Archive {
     fn open(&self, name: &str) -> Result<Option<(Box<dyn Read + Send>, u64)>> {
-        let Some(&Member { at, len }) = self.members.get(name) else { return Ok(None) };
+        let Some(Member { at, len }) = self.member(name) else { return Ok(None) };
         Ok(Some((Box::new(Range { file: Arc::clone(&self.file), at, end: at + len }), len)))
     }
 

@@ -2,14 +2,19 @@
 
 use std::io::Read;
 
-use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
+use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::{Error, Limits, Platform, Result, json};
 use crate::digest::Digest;
-use crate::layer::{self, BlobError};
+use crate::layer::{self, Announced, BlobError};
 
 /// An index in an index in an index is already one more than anybody builds.
 const DEEPEST: usize = 4;
+pub const DOCKER_SCHEMA_2: &str = "application/vnd.docker.distribution.manifest.v2+json";
+pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+const DOCKER_SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+json";
 
 /// Something that holds documents by their digests.
 pub trait Documents {
@@ -32,14 +37,44 @@ enum DocumentKind {
 
 fn kind(media_type: &str) -> Option<DocumentKind> {
     match media_type {
-        "application/vnd.oci.image.manifest.v1+json" | "application/vnd.docker.distribution.manifest.v2+json" => {
-            Some(DocumentKind::Manifest)
-        }
+        "application/vnd.oci.image.manifest.v1+json" | DOCKER_SCHEMA_2 => Some(DocumentKind::Manifest),
         "application/vnd.oci.image.index.v1+json" | "application/vnd.docker.distribution.manifest.list.v2+json" => {
             Some(DocumentKind::Index)
         }
         _ => None,
     }
+}
+
+/// The descriptor of a manifest or index that nothing describes, by what it says of itself (containers/image `GuessMIMEType`).
+pub fn describe(bytes: &[u8], what: &str) -> Result<Descriptor> {
+    let said: SelfDescription = json::parse(bytes, what)?;
+    let media_type = match said {
+        SelfDescription { media_type: Some(media_type), .. } => media_type,
+        SelfDescription { schema_version: Some(1), .. } => MediaType::Other(DOCKER_SCHEMA_1.to_owned()),
+        SelfDescription { config: Some(config), .. } if config.media_type.as_deref() == Some(DOCKER_CONFIG) => {
+            MediaType::Other(DOCKER_SCHEMA_2.to_owned())
+        }
+        SelfDescription { config: Some(_), .. } => MediaType::ImageManifest,
+        SelfDescription { manifests: Some(_), .. } => MediaType::ImageIndex,
+        _ => MediaType::Other("(none)".to_owned()),
+    };
+    Ok(json::descriptor(media_type, &Announced { digest: Digest::of(bytes), size: bytes.len() as u64 })) // at most 64 bits
+}
+
+/// What tells manifests apart.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SelfDescription {
+    media_type: Option<MediaType>,
+    schema_version: Option<u64>,
+    config: Option<DescribedConfig>,
+    manifests: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DescribedConfig {
+    media_type: Option<String>,
 }
 
 /// The manifest for `platform`, byte for byte, with its digest.
@@ -78,15 +113,22 @@ pub fn config(documents: &dyn Documents, manifest: &[u8], platform: &Platform, l
     let manifest: ImageManifest = json::parse(manifest, "the manifest")?;
     let descriptor = manifest.config();
     let media_type = descriptor.media_type().to_string();
-    if !["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"]
-        .contains(&media_type.as_str())
-    {
+    if !["application/vnd.oci.image.config.v1+json", DOCKER_CONFIG].contains(&media_type.as_str()) {
         return Err(Error::NotAnImage { what: "the config".to_owned(), media_type });
     }
     let blob = documents.blob(descriptor, "the config")?;
     let bytes = whole(blob, descriptor, limits.config, "the config")?;
     let config: ImageConfiguration = json::parse(&bytes, "the config")?;
     platform.check(&config.os().to_string(), &config.architecture().to_string())?;
+    Ok(bytes)
+}
+
+/// A small file that has no digest.
+pub fn read(file: impl Read, limit: u64, name: &str, location: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes);
+    read.map_err(|source| Error::Io { path: format!("{name} in {location}"), source })?;
+    check_size(bytes.len() as u64, limit, name)?; // usize has at most 64 bits
     Ok(bytes)
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::registry::RegistryError;
+use super::storage::StoreError;
 use crate::digest::{Digest, DigestError};
 use crate::layer;
 use crate::spool::SpoolError;
@@ -15,6 +16,18 @@ pub enum Error {
 
     #[error("{path} is not an OCI image layout: {why}")]
     NotALayout { path: String, why: String },
+
+    #[error("{path} is not an archive of `docker save`: {why}")]
+    NotADockerArchive { path: String, why: String },
+
+    #[error("{path} is not a directory of skopeo's `dir:` transport: {why}")]
+    NotADir { path: String, why: &'static str },
+
+    #[error("{path} is a directory, not an archive")]
+    DirectoryForArchive { path: String },
+
+    #[error("the archive {path} is cut off at {found} bytes, in a member of {member} bytes")]
+    CutOff { path: String, found: u64, member: u64 },
 
     #[error("{path} is compressed with {compression}; only plain tar archives can be read")]
     CompressedArchive { path: String, compression: &'static str },
@@ -64,8 +77,11 @@ pub enum Error {
     #[error("layer {index} ({digest}): {source}", digest = digest.short())]
     Layer { index: usize, digest: Digest, source: layer::Error },
 
-    #[error("layer {index} ({digest}) is missing: {source}", digest = digest.short())]
+    #[error("layer {index} ({digest}): {source}", digest = digest.short())]
     LayerBlob { index: usize, digest: Digest, source: Box<Error> },
+
+    #[error("{0}")]
+    Store(#[from] StoreError),
 
     #[error("{0}")]
     Spool(#[from] SpoolError),
@@ -74,7 +90,7 @@ pub enum Error {
     Registry(Box<RegistryError>),
 }
 
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl From<RegistryError> for Error {
     fn from(error: RegistryError) -> Self {
@@ -87,12 +103,17 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::CompressedArchive { compression, .. } => Some(format!("unpack it first, with {compression} -d")),
+            Self::DirectoryForArchive { .. } => Some("directories are named by `oci:` or `dir:`".to_owned()),
             Self::NoPlatform { .. } | Self::WrongPlatform { .. } => Some("choose one with --target-arch".to_owned()),
             Self::Layer { source: layer::Error::TooLarge { .. }, .. } => {
                 Some("a larger --max-layer-size allows it".to_owned())
             }
-            Self::LayerBlob { source, .. } => source.hint(),
             Self::Registry(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::LayerBlob { source, .. } => source.hint(),
+            Self::Layer { source: layer::Error::Blob(layer::BlobError::Read { source, .. }), .. } => {
+                source.get_ref()?.downcast_ref::<StoreError>()?.hint()
+            }
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use super::crew::Crew;
 use super::{Error, Limits, Parsed, Resolved, Result, Source, json};
 use crate::digest::Digest;
 use crate::image::{Contents, Image, Layer, Objects};
-use crate::layer::{self, Announced, Compression, Expected, Finished, Watcher};
+use crate::layer::{self, Compression, Expected, Finished, Watcher};
 use crate::progress::{Event, Progress, Task};
 use crate::spool::Spool;
 
@@ -26,7 +26,7 @@ pub fn load(
     progress: &dyn Progress,
 ) -> Result<Image> {
     let Parsed { manifest, config } = resolved.parsed()?;
-    let jobs = jobs(&manifest, &config, limits)?;
+    let jobs = jobs(source, &manifest, &config, limits)?;
     let spool = Spool::new_in(spool_dir)?;
     let crew = Crew::new(threads.max(source.at_once()).min(MOST_AT_ONCE));
     let finished = Layers { source, jobs: &jobs, spool: &spool, progress, crew }.read_all()?;
@@ -47,28 +47,38 @@ pub fn load(
 
 /// One layer to be read.
 struct Job {
-    descriptor: Descriptor,
-    media_type: String,
+    /// In the manifest.
+    listed: Descriptor,
+    digest: Digest,
+    /// What the source gives for it.
+    kept: Descriptor,
     expected: Expected,
 }
 
-fn jobs(manifest: &ImageManifest, config: &ImageConfiguration, limits: &Limits) -> Result<Vec<Job>> {
+fn jobs(
+    source: &dyn Source,
+    manifest: &ImageManifest,
+    config: &ImageConfiguration,
+    limits: &Limits,
+) -> Result<Vec<Job>> {
     let (layers, diff_ids) = (manifest.layers(), config.rootfs().diff_ids());
     if layers.len() != diff_ids.len() {
         return Err(Error::LayerCount { layers: layers.len(), diff_ids: diff_ids.len() });
     }
-    let pairs = layers.iter().zip(diff_ids).enumerate();
-    pairs.map(|(index, (descriptor, diff_id))| job(index, descriptor, diff_id, limits)).collect()
+    let kept = source.kept(manifest, config)?;
+    let all = layers.iter().zip(kept).zip(diff_ids).enumerate();
+    all.map(|(index, ((listed, kept), diff_id))| job(index, listed, kept, diff_id, limits)).collect()
 }
 
-fn job(index: usize, descriptor: &Descriptor, diff_id: &str, limits: &Limits) -> Result<Job> {
-    let blob = json::announced(descriptor, &format!("layer {index}"))?;
+fn job(index: usize, listed: &Descriptor, kept: Descriptor, diff_id: &str, limits: &Limits) -> Result<Job> {
+    let what = format!("layer {index}");
+    let digest = json::announced(listed, &what)?.digest;
+    let blob = json::announced(&kept, &what)?;
     let diff_id = json::digest(diff_id, &format!("the diff_id of layer {index}"))?;
-    let media_type = descriptor.media_type().to_string();
-    let compression =
-        Compression::of(&media_type).map_err(|source| Error::Layer { index, digest: blob.digest, source })?;
+    let compression = Compression::of(kept.media_type().as_ref());
+    let compression = compression.map_err(|source| Error::Layer { index, digest, source })?;
     let expected = Expected { blob, diff_id, compression, limit: limits.layer };
-    Ok(Job { descriptor: descriptor.clone(), media_type, expected })
+    Ok(Job { listed: listed.clone(), digest, kept, expected })
 }
 
 fn assemble(jobs: &[Job], finished: Vec<Finished>) -> (Vec<Layer>, Objects) {
@@ -77,10 +87,10 @@ fn assemble(jobs: &[Job], finished: Vec<Finished>) -> (Vec<Layer>, Objects) {
     for (index, (job, finished)) in jobs.iter().zip(finished).enumerate() {
         objects.add_layer(index, finished.applied.objects);
         layers.push(Layer {
-            digest: job.expected.blob.digest,
+            digest: job.digest,
             diff_id: job.expected.diff_id,
-            media_type: job.media_type.clone(),
-            compressed: job.expected.blob.size,
+            media_type: job.listed.media_type().to_string(),
+            compressed: job.listed.size(),
             uncompressed: finished.uncompressed,
             tree: finished.applied.tree,
         });
@@ -111,18 +121,18 @@ impl Layers<'_> {
     }
 
     fn layer(&self, index: usize) -> Result<Finished> {
-        let Announced { digest, size } = self.jobs[index].expected.blob;
+        let Job { digest, expected, .. } = &self.jobs[index];
         let label = format!("layer {} of {} ({})", index + 1, self.jobs.len(), digest.short());
         let task = Task::Layer(index);
-        self.progress.report(&Event::Begin { task, label: &label, total: Some(size) });
-        let result = self.read(index, digest);
+        self.progress.report(&Event::Begin { task, label: &label, total: Some(expected.blob.size) });
+        let result = self.read(index, *digest);
         self.progress.report(&Event::End { task });
         result
     }
 
     fn read(&self, index: usize, digest: Digest) -> Result<Finished> {
         let job = &self.jobs[index];
-        let blob = self.source.blob(&job.descriptor);
+        let blob = self.source.blob(&job.kept);
         let blob = blob.map_err(|source| Error::LayerBlob { index, digest, source: Box::new(source) })?;
         let watch = Watch { layers: self, index };
         layer::run(blob, &job.expected, self.spool, &watch).map_err(|source| Error::Layer { index, digest, source })

@@ -5,7 +5,10 @@
 
 mod archive;
 mod crew;
+mod dir;
 mod directory;
+mod docker_archive;
+mod docker_name;
 mod documents;
 mod error;
 mod json;
@@ -14,6 +17,7 @@ mod oci_layout;
 pub mod ostree;
 mod platform;
 pub mod registry;
+mod storage;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -30,14 +34,24 @@ pub use platform::Platform;
 
 use self::ostree::PulledCommit;
 use archive::Archive;
+use dir::Dir;
 use directory::Directory;
+use docker_archive::DockerArchive;
 use oci_layout::OciLayout;
 use registry::Registry;
+use storage::ContainersStorage;
+pub use storage::StoreError;
 
 /// Something that holds images.
 pub trait Source: Sync {
     /// The manifest and config for `platform`. Their digests and sizes have been compared.
     fn resolve(&self, platform: &Platform, limits: &Limits) -> Result<Resolved>;
+
+    /// The layers as this place keeps them, each of which `blob` opens: as the manifest lists them, unless the place inflates or
+    /// unpacks what it takes in. As many as the manifest lists, in its order.
+    fn kept(&self, manifest: &ImageManifest, _config: &ImageConfiguration) -> Result<Vec<Descriptor>> {
+        Ok(manifest.layers().clone())
+    }
 
     /// The bytes of a blob, as they come: the caller compares.
     fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>>;
@@ -54,7 +68,7 @@ pub struct Resolved {
     pub manifest: Vec<u8>,
     pub manifest_digest: Digest,
     pub config: Vec<u8>,
-    /// The name the image has in its layout's index, or that a machine follows in a registry.
+    /// The name the image has where it lies, or that a machine follows in a registry.
     pub ref_name: Option<String>,
 }
 
@@ -141,11 +155,14 @@ impl Default for Limits {
     }
 }
 
-/// Opens what the user named. Only the outermost look is taken: a directory, a tar archive, the configuration of registries.
+/// Opens what the user named. Only the outermost look is taken: a directory, a tar archive, a store, the configuration of registries.
 pub fn open(image: &ImageRef, access: &registry::Access) -> Result<Box<dyn Source>> {
     Ok(match image {
         ImageRef::Registry(reference) => Box::new(Registry::new(reference.clone(), access.clone())?),
         ImageRef::Oci { path, tag } => Box::new(OciLayout::new(Directory::open(path)?, tag.clone())),
         ImageRef::OciArchive { path, tag } => Box::new(OciLayout::new(Archive::open(path)?, tag.clone())),
+        ImageRef::DockerArchive { path, image } => Box::new(DockerArchive::open(path, image.clone())?),
+        ImageRef::Dir { path } => Box::new(Dir::open(path)?),
+        ImageRef::ContainersStorage(reference) => Box::new(ContainersStorage::open(reference)?),
     })
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use oci_spec::image::{Descriptor, ImageIndex};
 use serde::Deserialize;
 
-use super::documents::{self, Documents, check_size};
+use super::documents::{self, Documents};
 use super::{Error, Limits, Platform, Resolved, Result, Source, json};
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -80,13 +80,7 @@ impl<F: Files> OciLayout<F> {
     /// A small file that has no digest.
     fn file(&self, name: &str, limit: u64) -> Result<Vec<u8>> {
         let (file, _) = self.files.open(name)?.ok_or_else(|| self.not_a_layout(format!("it has no file {name}")))?;
-        let mut bytes = Vec::new();
-        let path = || format!("{name} in {}", self.files.location());
-        file.take(limit.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(|source| Error::Io { path: path(), source })?;
-        check_size(bytes.len() as u64, limit, name)?; // usize has at most 64 bits
-        Ok(bytes)
+        documents::read(file, limit, name, &self.files.location())
     }
 
     /// The entry of `index.json` that has the tag, or the only one. Entries without names but with platforms are one image.

@@ -10,6 +10,7 @@ pub mod registry;
 pub mod repository;
 pub mod server;
 pub mod shelf;
+pub mod store;
 pub mod sysroot;
 pub mod tar;
 pub mod walk;
