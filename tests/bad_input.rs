@@ -205,8 +205,8 @@ fn requests_that_are_wrong_in_themselves() {
     let image = place.write(&MiniImage::bootable()).reference();
     place.refuses(2, &image, &["--layout", "no-such-layout"], &["no-such-layout", "x86_64"]);
     place.refuses(2, &image, &["--target-imgref", "os:latest"], &["os:latest", "host"]);
-    place.refuses(2, "docker://quay.io/example/os:1", &[], &["hint: ", "skopeo copy docker://quay.io/example/os:1"]);
-    place.refuses(2, "quay.io/example/os", &[], &["hint: ", "skopeo copy docker://quay.io/example/os"]);
+    place.refuses(2, "docker-daemon:os:1", &[], &["hint: ", "skopeo copy docker-daemon:os:1"]);
+    place.refuses(2, "debian:12", &[], &["hint: ", "docker://docker.io/library/debian:12"]);
     place.refuses(2, "oci:", &[], &["no path"]);
 }
 
