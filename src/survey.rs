@@ -103,7 +103,7 @@ fn system(pulled: PulledCommit) -> Result<(SystemSurvey, Option<String>), BuildE
     let loaded = Loaded::Commit(Box::new(pulled));
     let contents = loaded.contents();
     let imported = import(&loaded, 0)?;
-    let checkout = CommitTree::checkout(contents, &imported, 0)?;
+    let checkout = CommitTree::checkout(contents, &imported.root, 0)?;
     let files = Files { tree: &checkout.tree, root: checkout.deployment, spool: &contents.spool };
     let architecture = commit_architecture(None, &commit, &files)?;
     let os = Os::inspect(&files, architecture)?;

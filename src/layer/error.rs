@@ -1,6 +1,6 @@
 //! What can be wrong with a layer.
 
-use super::tar;
+use super::{encapsulated, tar};
 use crate::digest::Digest;
 use crate::ostree;
 use crate::spool::SpoolError;
@@ -28,6 +28,9 @@ pub enum Error {
 
     #[error("{0}")]
     Tar(#[from] tar::Error),
+
+    #[error("{0}")]
+    Encapsulated(#[from] encapsulated::Error),
 
     #[error("`{path}`: {source}")]
     Path { path: String, source: ostree::Error },

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::encapsulated;
 use crate::digest::{Digest, DigestError};
 use crate::layer;
 use crate::spool::SpoolError;
@@ -65,6 +66,9 @@ pub enum Error {
 
     #[error("layer {index} ({digest}) is missing: {source}", digest = digest.short())]
     LayerBlob { index: usize, digest: Digest, source: Box<Error> },
+
+    #[error(transparent)]
+    Encapsulated(#[from] encapsulated::Error),
 
     #[error("{0}")]
     Spool(#[from] SpoolError),

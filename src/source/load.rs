@@ -1,14 +1,17 @@
 //! Reading a whole image: documents first, then all layers, several at once.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest};
 
 use super::crew::Crew;
+use super::encapsulated::{self, Composition};
 use super::{Error, Limits, Platform, Result, Source, json};
 use crate::digest::Digest;
-use crate::image::{Contents, Image, Layer, Objects};
-use crate::layer::{self, Announced, Compression, Expected, Finished, Watcher};
+use crate::image::{Base, BaseLayer, Contents, Image, Layer, LayerBlob, Objects};
+use crate::layer::{self, Announced, Compression, Expected, Finished, Unpacked, Watcher};
+use crate::ostree::Node;
 use crate::progress::{Event, Progress, Task};
 use crate::spool::Spool;
 
@@ -28,23 +31,44 @@ pub fn load(
     let resolved = source.resolve(platform, limits)?;
     let manifest: ImageManifest = json::parse(&resolved.manifest, "the manifest")?;
     let config: ImageConfiguration = json::parse(&resolved.config, "the config")?;
-    let jobs = jobs(&manifest, &config, limits)?;
+    let labels = config.config().as_ref().and_then(|config| config.labels().clone()).unwrap_or_default();
+    let labels: BTreeMap<_, _> = labels.into_iter().collect();
+    let composition = Composition::of(&labels, config.rootfs().diff_ids())?;
+    let jobs = jobs(&manifest, &config, composition, limits)?;
     let spool = Spool::new_in(spool_dir)?;
     let crew = Crew::new(threads.min(MOST_AT_ONCE));
     let finished = Layers { source, jobs: &jobs, spool: &spool, progress, crew }.read_all()?;
-    let (layers, objects) = assemble(&jobs, finished);
-    let labels = config.config().as_ref().and_then(|config| config.labels().clone()).unwrap_or_default();
-    Ok(Image {
+    let Assembled { base, layers, objects } = assemble(&jobs, finished, &labels)?;
+    let mut image = Image {
         manifest_digest: resolved.manifest_digest,
         architecture: config.architecture().to_string(),
-        labels: labels.into_iter().collect(),
+        labels,
         created: config.created().clone(),
         ref_name: resolved.ref_name,
         manifest: resolved.manifest,
         config: resolved.config,
+        warnings: warnings(composition, &layers)?,
+        base,
         layers,
         contents: Contents { objects, spool },
-    })
+    };
+    image.drop_unnamed_objects();
+    Ok(image)
+}
+
+/// An image whose commit is lost still holds the files at their places, for containers.
+fn warnings(composition: Composition, layers: &[Layer]) -> Result<Vec<String>> {
+    if composition != Composition::Lost {
+        return Ok(Vec::new());
+    }
+    if !layers.iter().any(|layer| matches!(layer.tree.lookup("usr"), Some(Node::Directory(_)))) {
+        return Err(encapsulated::Error::Lost { layers: layers.len() }.into());
+    }
+    Ok(vec![
+        "the image's label `ostree.final-diffid` names none of its layers, so it is taken for one that was not made of an ostree \
+         commit"
+            .to_owned(),
+    ])
 }
 
 /// One layer to be read.
@@ -54,41 +78,69 @@ struct Job {
     expected: Expected,
 }
 
-fn jobs(manifest: &ImageManifest, config: &ImageConfiguration, limits: &Limits) -> Result<Vec<Job>> {
+fn jobs(
+    manifest: &ImageManifest,
+    config: &ImageConfiguration,
+    composition: Composition,
+    limits: &Limits,
+) -> Result<Vec<Job>> {
     let (layers, diff_ids) = (manifest.layers(), config.rootfs().diff_ids());
     if layers.len() != diff_ids.len() {
         return Err(Error::LayerCount { layers: layers.len(), diff_ids: diff_ids.len() });
     }
     let pairs = layers.iter().zip(diff_ids).enumerate();
-    pairs.map(|(index, (descriptor, diff_id))| job(index, descriptor, diff_id, limits)).collect()
+    pairs.map(|(index, (descriptor, diff_id))| job(index, descriptor, diff_id, composition, limits)).collect()
 }
 
-fn job(index: usize, descriptor: &Descriptor, diff_id: &str, limits: &Limits) -> Result<Job> {
+fn job(index: usize, descriptor: &Descriptor, diff_id: &str, composition: Composition, limits: &Limits) -> Result<Job> {
     let blob = json::announced(descriptor, &format!("layer {index}"))?;
     let diff_id = json::digest(diff_id, &format!("the diff_id of layer {index}"))?;
     let media_type = descriptor.media_type().to_string();
     let compression =
         Compression::of(&media_type).map_err(|source| Error::Layer { index, digest: blob.digest, source })?;
-    let expected = Expected { blob, diff_id, compression, limit: limits.layer };
+    let expected = Expected { role: composition.role(index), blob, diff_id, compression, limit: limits.layer };
     Ok(Job { descriptor: descriptor.clone(), media_type, expected })
 }
 
-fn assemble(jobs: &[Job], finished: Vec<Finished>) -> (Vec<Layer>, Objects) {
+struct Assembled {
+    base: Option<Base>,
+    layers: Vec<Layer>,
+    objects: Objects,
+}
+
+fn assemble(jobs: &[Job], finished: Vec<Finished>, labels: &BTreeMap<String, String>) -> Result<Assembled> {
+    let (mut commit, mut of_base, mut layers) = (None, Vec::new(), Vec::new());
     let mut objects = Objects::default();
-    let mut layers = Vec::with_capacity(jobs.len());
     for (index, (job, finished)) in jobs.iter().zip(finished).enumerate() {
-        objects.add_layer(index, finished.applied.objects);
-        layers.push(Layer {
-            digest: job.expected.blob.digest,
-            diff_id: job.expected.diff_id,
-            media_type: job.media_type.clone(),
-            compressed: job.expected.blob.size,
-            uncompressed: finished.uncompressed,
-            tree: finished.applied.tree,
-        });
+        let blob = job.blob(finished.uncompressed);
+        let files = match finished.unpacked {
+            Unpacked::Derived(applied) => {
+                layers.push(Layer { blob, tree: applied.tree });
+                objects.add_layer(index, applied.objects);
+                continue;
+            }
+            Unpacked::Commit(layer) => {
+                commit = Some((layer.commit, layer.metadata));
+                layer.objects
+            }
+            Unpacked::Component(files) => files,
+        };
+        of_base.push(BaseLayer { blob, files: files.iter().map(|(checksum, _)| *checksum).collect() });
+        objects.add_layer(index, files);
     }
-    objects.keep_only(layers.iter().map(|layer| &layer.tree));
-    (layers, objects)
+    let base = match commit {
+        Some((commit, metadata)) => Some(encapsulated::base(labels, commit, metadata, of_base, &objects)?),
+        None => None,
+    };
+    Ok(Assembled { base, layers, objects })
+}
+
+impl Job {
+    fn blob(&self, uncompressed: u64) -> LayerBlob {
+        let Expected { blob, diff_id, .. } = self.expected;
+        let media_type = self.media_type.clone();
+        LayerBlob { digest: blob.digest, diff_id, media_type, compressed: blob.size, uncompressed }
+    }
 }
 
 /// Reads layers, several at once.
