@@ -145,13 +145,13 @@ fn commits_that_are_not_whole() {
     };
     place.refuses_layers(
         |layers| without(&mut layers[1], &format!("{kernel}.file")),
-        &["1 objects of the commit", &commit.commit, &format!("{kernel}.file")],
+        &["lack 1 of the objects of the commit", &commit.commit, &format!("{kernel}.file")],
     );
     let last = commit.metadata.keys().rfind(|name| name.ends_with(".dirmeta")).unwrap();
-    place.refuses_layers(|layers| without(&mut layers[0], last), &["1 objects of the commit", last]);
+    place.refuses_layers(|layers| without(&mut layers[0], last), &["lack 1 of the objects of the commit", last]);
     place.refuses_layers(
         |layers| layers[0].retain(|entry| !entry.path.ends_with(".dirtree")),
-        &["1 objects of the commit", ".dirtree"],
+        &["lack 1 of the objects of the commit", ".dirtree"],
     );
     place.refuses_layers(
         |layers| layers[0].retain(|entry| !entry.path.ends_with(".commit")),
@@ -159,8 +159,8 @@ fn commits_that_are_not_whole() {
     );
     let [first, second, _] = commit.three_layers(Form::Current);
     let [_, _, missing] = commit.thirds();
-    let count = format!("{} objects of the commit", missing.len());
-    place.refuses(&commit.image([first, second]), &[&count, "2 ostree layers"]);
+    let count = format!("lack {} of the objects of the commit", missing.len());
+    place.refuses(&commit.image([first, second]), &[&count, "2 ostree layers lack"]);
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub enum Error {
     AnotherCommit { label: String, found: Checksum },
 
     #[error(
-        "{count} objects of the commit {commit} are in none of the image's {layers} ostree layers, {first} among them"
+        "the image's {layers} ostree layers lack {count} of the objects of the commit {commit}; the first is {first}"
     )]
     Incomplete { commit: Checksum, layers: usize, count: usize, first: ObjectName },
 
