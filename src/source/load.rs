@@ -5,13 +5,13 @@ use std::path::Path;
 
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest};
 
+use super::assemble::{Assembled, assemble};
 use super::crew::Crew;
-use super::encapsulated::{self, Composition};
+use super::encapsulated::Composition;
 use super::{Error, Limits, Platform, Result, Source, json};
 use crate::digest::Digest;
-use crate::image::{Base, BaseLayer, Contents, Image, Layer, LayerBlob, Objects};
-use crate::layer::{self, Announced, Compression, Expected, Finished, Unpacked, Watcher};
-use crate::ostree::Node;
+use crate::image::{Contents, Image, LayerBlob};
+use crate::layer::{self, Announced, Compression, Expected, Finished, Watcher};
 use crate::progress::{Event, Progress, Task};
 use crate::spool::Spool;
 
@@ -38,7 +38,8 @@ pub fn load(
     let spool = Spool::new_in(spool_dir)?;
     let crew = Crew::new(threads.min(MOST_AT_ONCE));
     let finished = Layers { source, jobs: &jobs, spool: &spool, progress, crew }.read_all()?;
-    let Assembled { base, layers, objects } = assemble(&jobs, finished, &labels)?;
+    let read = jobs.iter().zip(finished).map(|(job, finished)| (job.blob(finished.uncompressed), finished.unpacked));
+    let Assembled { base, layers, objects, warnings } = assemble(composition, read, &labels)?;
     let mut image = Image {
         manifest_digest: resolved.manifest_digest,
         architecture: config.architecture().to_string(),
@@ -47,28 +48,13 @@ pub fn load(
         ref_name: resolved.ref_name,
         manifest: resolved.manifest,
         config: resolved.config,
-        warnings: warnings(composition, &layers)?,
         base,
         layers,
         contents: Contents { objects, spool },
+        warnings,
     };
     image.drop_unnamed_objects();
     Ok(image)
-}
-
-/// An image whose commit is lost still holds the files at their places, for containers.
-fn warnings(composition: Composition, layers: &[Layer]) -> Result<Vec<String>> {
-    if composition != Composition::Lost {
-        return Ok(Vec::new());
-    }
-    if !layers.iter().any(|layer| matches!(layer.tree.lookup("usr"), Some(Node::Directory(_)))) {
-        return Err(encapsulated::Error::Lost { layers: layers.len() }.into());
-    }
-    Ok(vec![
-        "the image's label `ostree.final-diffid` names none of its layers, so it is taken for one that was not made of an ostree \
-         commit"
-            .to_owned(),
-    ])
 }
 
 /// One layer to be read.
@@ -100,39 +86,6 @@ fn job(index: usize, descriptor: &Descriptor, diff_id: &str, composition: Compos
         Compression::of(&media_type).map_err(|source| Error::Layer { index, digest: blob.digest, source })?;
     let expected = Expected { role: composition.role(index), blob, diff_id, compression, limit: limits.layer };
     Ok(Job { descriptor: descriptor.clone(), media_type, expected })
-}
-
-struct Assembled {
-    base: Option<Base>,
-    layers: Vec<Layer>,
-    objects: Objects,
-}
-
-fn assemble(jobs: &[Job], finished: Vec<Finished>, labels: &BTreeMap<String, String>) -> Result<Assembled> {
-    let (mut commit, mut of_base, mut layers) = (None, Vec::new(), Vec::new());
-    let mut objects = Objects::default();
-    for (index, (job, finished)) in jobs.iter().zip(finished).enumerate() {
-        let blob = job.blob(finished.uncompressed);
-        let files = match finished.unpacked {
-            Unpacked::Derived(applied) => {
-                layers.push(Layer { blob, tree: applied.tree });
-                objects.add_layer(index, applied.objects);
-                continue;
-            }
-            Unpacked::Commit(layer) => {
-                commit = Some((layer.commit, layer.metadata));
-                layer.objects
-            }
-            Unpacked::Component(files) => files,
-        };
-        of_base.push(BaseLayer { blob, files: files.iter().map(|(checksum, _)| *checksum).collect() });
-        objects.add_layer(index, files);
-    }
-    let base = match commit {
-        Some((commit, metadata)) => Some(encapsulated::base(labels, commit, metadata, of_base, &objects)?),
-        None => None,
-    };
-    Ok(Assembled { base, layers, objects })
 }
 
 impl Job {

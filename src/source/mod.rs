@@ -4,6 +4,7 @@
 //! `encapsulated` puts together the ostree commit that some of them hold. What the files of an image mean is not known here.
 
 mod archive;
+mod assemble;
 mod crew;
 mod directory;
 mod documents;
