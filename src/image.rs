@@ -42,7 +42,7 @@ impl Image {
     /// Drops the objects that no tree and no layer of the base has.
     pub fn drop_unnamed_objects(&mut self) {
         let mut named = HashSet::new(); // looked up only, so its order does not show
-        for base in &self.base {
+        if let Some(base) = &self.base {
             collect(&base.root, &mut named);
             named.extend(base.layers.iter().flat_map(|layer| &layer.files));
         }

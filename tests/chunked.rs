@@ -295,6 +295,8 @@ fn with_policy() -> Vec<Entry> {
     let below = "etc/selinux/default/contexts/files";
     let mut entries = base();
     entries.push(file("etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=default\n"));
+    // libostree wants to see the kernel's form of the policy, and does not look into it.
+    entries.push(file("etc/selinux/default/policy/policy.33", "rules"));
     let texts = [
         ("file_contexts", Some(files.file_contexts)),
         ("file_contexts.homedirs", files.homedirs),

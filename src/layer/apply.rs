@@ -42,7 +42,7 @@ struct Importer<'a> {
     objects: Vec<(Checksum, Object)>,
     seen: HashSet<Checksum>,
     /// Files of the repository that were changed in place, which wait for the names that they have outside of it.
-    changed: BTreeMap<Vec<Name>, Checksum>,
+    changed: BTreeMap<Vec<Name>, (Checksum, Owner)>,
     metadata: u64,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Importer<'a> {
             Kind::Regular => {
                 let checksum = self.file(entry, xattrs, reader)?;
                 if is_changed_object(entry, &path) {
-                    self.changed.insert(path, checksum);
+                    self.changed.insert(path, (checksum, owner));
                     return Ok(());
                 }
                 self.tree.file(&path, checksum, owner)
@@ -111,7 +111,7 @@ impl<'a> Importer<'a> {
     fn hardlink(&mut self, entry: &Entry, path: &[Name], owner: Owner) -> Result<(), ostree::Error> {
         match filter(&entry.link)? {
             Filtered::Keep(target) => match self.changed.get(&target) {
-                Some(&checksum) => self.tree.file(path, checksum, owner),
+                Some(&(checksum, owner)) => self.tree.file(path, checksum, owner),
                 None => self.tree.hardlink(path, &target, owner),
             },
             Filtered::Root | Filtered::Drop => {
