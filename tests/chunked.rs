@@ -1,6 +1,7 @@
 //! Images that encapsulate an ostree commit: the commit stays what it is, layers come over it, and the disk holds it all. Judged by
 //! the program `ostree`.
 
+mod layout;
 mod oracle;
 #[path = "selinux/policy.rs"]
 #[allow(dead_code)]
@@ -289,6 +290,27 @@ fn all_forms_of_the_layers_hold_the_same_commit() {
     assert_eq!(printed(&unchunked.reference(), &["--layout", &small]).0, [commit.commit]);
 }
 
+/// Made by ostree-ext 0.15.3 out of a commit with a setuid file, an empty one, xattrs, a link to `../share//with-xattrs`, two names
+/// of one file, and something said of it afterwards, in layers for tools, for shared files and for the rest. The ids are those
+/// that its importer gave the layers.
+#[test]
+fn layers_that_ostree_ext_wrote_become_the_commits_that_it_makes_of_them() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/ostree-ext-0.15.3.oci.tar");
+    let image = layout::load(&format!("oci-archive:{}", file.display()), None).unwrap();
+    let imported = bootwright::deploy::import(&image, 0).unwrap();
+    let layers = image.blobs().map(|blob| blob.digest.to_string()[7..15].to_owned());
+    let commits = imported.layers.iter().map(ToString::to_string);
+    let expected = [
+        ("f54fc20d", "21388b4e32a605ea69e5a44a97a5250f15d1dec47f5690648be4395e9f3d6108"),
+        ("3fd5fd09", "30f96bb1202a7dbdd0e8a35a709c6cca5ea6bd74026484d311a8236ac4461d29"),
+        ("ab1fd047", "3b66dee4e53f873380114771085e9534ff5a969d79df6fbed58194df4fd3f05b"),
+        ("7f809be1", "1a58f3fd12560af19a52da2ac626421aaddf6e5a8108b2c0e528a4876147df7a"),
+        ("5f9d3dcf", "6109d33e99f48e9b90cdf8ad037b8e5d20ef899697cfd3eb492cf78800aed498"),
+    ];
+    let expected = expected.map(|(layer, commit)| (layer.to_owned(), commit.to_owned()));
+    assert_eq!(layers.zip(commits).collect::<Vec<_>>(), expected);
+}
+
 /// The mini system with Debian's policy turned on.
 fn with_policy() -> Vec<Entry> {
     let files = policy::debian();
@@ -332,6 +354,22 @@ fn a_commit_with_labels_keeps_them() {
     let said = sysroot.repo("ls", &["-X", &sysroot.commit(), "/usr/bin/su"]);
     assert!(said.contains("system_u:object_r:su_exec_t:s0"), "{said}");
     sysroot.repo("fsck", &["--all"]);
+}
+
+#[test]
+fn a_commit_without_labels_is_deployed_with_those_of_its_policy() {
+    let scratch = tempfile::tempdir().unwrap();
+    let commit = Encapsulated::new(scratch.path(), &with_policy(), &[]);
+    let layout = commit.chunked().write(&scratch.path().join("image"));
+    let judge = Judge::new(CREATED_SECONDS);
+    let source = archive(scratch.path()).path.display().to_string();
+    oracle::agrees(&sysroot::ostree(), ["pull-local", &judge.repo(), &source, &commit.commit]);
+    judge.check_out(&[commit.commit.clone()], &[]);
+    let policy = format!("--selinux-policy={}", judge.path("merged"));
+    let args = [judge.merged(), format!("--parent={}", commit.commit), policy];
+    let expected = judge.commit(&args.each_ref().map(String::as_str), &facts(&layout));
+    let (layers, merged) = printed(&layout.reference(), &["--layout", &small_partitions(scratch.path())]);
+    assert_eq!((&layers[0], merged), (&commit.commit, expected));
 }
 
 #[test]
