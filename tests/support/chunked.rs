@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::mini_image::{MiniImage, Packing, digest};
 use super::repository::Repository;
@@ -27,6 +27,8 @@ pub enum Form {
 #[derive(Clone)]
 pub struct Encapsulated {
     pub commit: String,
+    /// The directory of the archive.
+    pub archive: PathBuf,
     /// By the name of the object's file: `….dirtree`.
     pub metadata: BTreeMap<String, Vec<u8>>,
     /// By checksum.
@@ -60,7 +62,8 @@ impl Encapsulated {
                 }
             }
         }
-        Encapsulated { commit: commit.to_owned(), metadata, files, paths: paths(archive, commit) }
+        let (commit, paths) = (commit.to_owned(), paths(archive, commit));
+        Encapsulated { commit, archive: archive.path.clone(), metadata, files, paths }
     }
 
     /// The mini system or what was made of it, committed by `ostree`.
@@ -131,6 +134,35 @@ impl Encapsulated {
 
     pub fn chunked(&self) -> MiniImage {
         self.image(self.three_layers(Form::Current))
+    }
+
+    /// Where the object of the file at a path lies.
+    pub fn place_of(&self, path: &str) -> String {
+        place(&format!("{}.file", self.paths[path]))
+    }
+
+    /// With two layers over the commit: whiteouts, changed files, an object that was changed where it lies.
+    pub fn with_layers(&self) -> MiniImage {
+        let objects = self.place_of("usr/share/one");
+        let unchanged = self.place_of("usr/bin/su");
+        self.chunked()
+            .with([
+                file("usr/share/.wh.large", ""),
+                file("usr/bin/su", "another\n").mode(0o755),
+                file("etc/fstab", "# changed\n"),
+                file("usr/lib/new/deep/file", "x").owner(5, 6),
+                directory("var/lib/mini").mode(0o777),
+                file("opt/vendor", "kept only where the root shows it"),
+                file("run/state", "never kept"),
+            ])
+            .with([
+                file(&objects, "changed in place\n").mode(0o640).owner(3, 4),
+                hardlink("usr/share/one", &objects),
+                hardlink("usr/share/two", &format!("/{objects}")),
+                file(&unchanged, "of time 0, as when a layer repeats it\n").time(0),
+                file("usr/lib/new/.wh.deep", ""),
+                symlink("usr/lib/new/link", "../one"),
+            ])
     }
 }
 

@@ -65,6 +65,11 @@ impl Judge {
         self.commit(&[&self.merged(), &format!("--parent={base}")], facts)
     }
 
+    /// Takes over a commit that lies in another repository.
+    pub fn pull(&self, from: &Path, commit: &str) {
+        oracle::agrees(&ostree(), ["pull-local", &self.repo(), from.to_str().unwrap(), commit]);
+    }
+
     pub fn check_out(&self, commits: &[String], options: &[&str]) {
         let (repo, tree) = (self.repo(), self.path("merged"));
         for commit in commits {
@@ -115,4 +120,17 @@ pub fn filtered(entries: &[Entry]) -> Vec<Entry> {
         _ => Some(path.to_owned()),
     };
     entries.iter().filter_map(|entry| Some(Entry { path: place(&entry.path)?, ..entry.clone() })).collect()
+}
+
+/// Everything that a dry run prints.
+pub fn plan(reference: &str, layout: &str) -> Value {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut command = program::build(reference, &scratch.path().join("out"));
+    let ended = program::succeed(command.args(["--dry-run", "--format", "json", "--layout", layout]));
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+/// The warnings of a plan, one a line.
+pub fn warnings(plan: &Value) -> String {
+    plan["warnings"].as_array().unwrap().iter().map(|warning| warning.as_str().unwrap().to_owned() + "\n").collect()
 }
