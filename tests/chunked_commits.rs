@@ -152,7 +152,7 @@ fn a_commit_without_labels_is_deployed_with_those_of_its_policy() {
     let layout = commit.chunked().write(&scratch.path().join("image"));
     let judge = Judge::new(CREATED_SECONDS);
     judge.pull(&commit.archive, &commit.commit);
-    judge.check_out(&[commit.commit.clone()], &[]);
+    judge.check_out(&commit.commit, &[]);
     let policy = format!("--selinux-policy={}", judge.path("merged"));
     let args = [judge.merged(), format!("--parent={}", commit.commit), policy];
     let expected = judge.commit(&args.each_ref().map(String::as_str), &facts(&layout));
@@ -187,8 +187,8 @@ fn layers_over_a_commit_with_labels_are_labelled_by_the_policy_that_they_end_wit
         fs::write(&tar, stream(&filtered(&layer))).unwrap();
         let policy = scratch.path().join("policy").display().to_string();
         let derived = judge.layer(&tar, &[&format!("--selinux-policy={policy}")]);
-        judge.check_out(&[commit.commit.clone()], &[]);
-        judge.check_out(&[derived], &["--whiteouts"]);
+        judge.check_out(&commit.commit, &[]);
+        judge.check_out(&derived, &["--whiteouts"]);
         let (parent, merged) = (format!("--parent={}", commit.commit), judge.merged());
         let merged_policy = format!("--selinux-policy={}", judge.path("merged"));
         let mut args = vec![merged.as_str(), &parent];

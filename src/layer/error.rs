@@ -30,7 +30,7 @@ pub enum Error {
     Tar(#[from] tar::Error),
 
     #[error("{0}")]
-    Encapsulated(#[from] encapsulated::Error),
+    Encapsulated(Box<encapsulated::Error>),
 
     #[error("`{path}`: {source}")]
     Path { path: String, source: ostree::Error },
@@ -47,6 +47,12 @@ pub enum Error {
     /// Never seen by a user: another layer's error is the reason.
     #[error("reading it was stopped")]
     Stopped,
+}
+
+impl From<encapsulated::Error> for Error {
+    fn from(error: encapsulated::Error) -> Self {
+        Self::Encapsulated(Box::new(error))
+    }
 }
 
 /// What can be wrong with a blob, whatever is in it.

@@ -54,14 +54,14 @@ impl Judge {
 
     /// The commit of all layers, one checked out over the other.
     pub fn merge(&self, layers: &[String], facts: &[String]) -> String {
-        self.check_out(layers, &["--whiteouts"]);
+        layers.iter().for_each(|layer| self.check_out(layer, &["--whiteouts"]));
         self.commit(&[&self.merged()], facts)
     }
 
     /// The same over a commit that the image was made of.
     pub fn merge_over(&self, base: &str, layers: &[String], facts: &[String]) -> String {
-        self.check_out(&[base.to_owned()], &[]);
-        self.check_out(layers, &["--whiteouts"]);
+        self.check_out(base, &[]);
+        layers.iter().for_each(|layer| self.check_out(layer, &["--whiteouts"]));
         self.commit(&[&self.merged(), &format!("--parent={base}")], facts)
     }
 
@@ -70,12 +70,10 @@ impl Judge {
         oracle::agrees(&ostree(), ["pull-local", &self.repo(), from.to_str().unwrap(), commit]);
     }
 
-    pub fn check_out(&self, commits: &[String], options: &[&str]) {
+    pub fn check_out(&self, commit: &str, options: &[&str]) {
         let (repo, tree) = (self.repo(), self.path("merged"));
-        for commit in commits {
-            let args = [&["checkout", &repo, "--union"], options, &[commit, &tree]].concat();
-            oracle::agrees(&ostree(), args);
-        }
+        let args = [&["checkout", &repo, "--union"], options, &[commit, &tree]].concat();
+        oracle::agrees(&ostree(), args);
     }
 
     /// What has been checked out, as the tree of a commit.
