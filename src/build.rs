@@ -1,5 +1,6 @@
 //! One build, from the request to finished files. Each verb opens one room.
 
+mod base;
 mod choose;
 mod origin;
 mod upstream;

@@ -1,10 +1,10 @@
 //! What was read of a source: a container image with its layers as trees, and the objects that trees are made of.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::digest::Digest;
 use crate::ostree::object::S_IFREG;
-use crate::ostree::{Checksum, Directory, Xattrs};
+use crate::ostree::{Checksum, Directory, ObjectName, Xattrs};
 use crate::spool::{Content, Spool};
 
 /// A verified image: every digest, size and diff_id in it was compared.
@@ -23,9 +23,52 @@ pub struct Image {
     pub created: Option<String>,
     /// Annotation `org.opencontainers.image.ref.name` of the entry in the layout's index, or the reference in the registry.
     pub ref_name: Option<String>,
-    /// As in the manifest, the lowest first.
+    /// The ostree commit that the image was made of, where it is one of these.
+    pub base: Option<Base>,
+    /// All layers, or those over the base; as in the manifest, the lowest first.
     pub layers: Vec<Layer>,
     pub contents: Contents,
+    /// What its owner should know of it.
+    pub warnings: Vec<String>,
+}
+
+impl Image {
+    /// Of all layers, as in the manifest.
+    pub fn blobs(&self) -> impl Iterator<Item = &LayerBlob> {
+        let base = self.base.iter().flat_map(|base| &base.layers).map(|layer| &layer.blob);
+        base.chain(self.layers.iter().map(|layer| &layer.blob))
+    }
+
+    /// Drops the objects that no tree and no layer of the base has.
+    pub fn drop_unnamed_objects(&mut self) {
+        let mut named = HashSet::new(); // looked up only, so its order does not show
+        if let Some(base) = &self.base {
+            collect(&base.root, &mut named);
+            named.extend(base.layers.iter().flat_map(|layer| &layer.files));
+        }
+        self.layers.iter().for_each(|layer| collect(&layer.tree, &mut named));
+        self.contents.objects.keep_only(&named);
+    }
+}
+
+/// An ostree commit in the lower layers of an image, with every object that it needs.
+#[derive(Debug)]
+pub struct Base {
+    pub commit: Checksum,
+    /// What the other layers come over: the tree of the commit, until it is labelled anew.
+    pub root: Directory,
+    /// Every object of the commit but files: itself, its signatures and its directories.
+    pub metadata: BTreeMap<ObjectName, Vec<u8>>,
+    /// The commit layer, then the component layers.
+    pub layers: Vec<BaseLayer>,
+}
+
+/// One layer that holds objects of the base.
+#[derive(Debug)]
+pub struct BaseLayer {
+    pub blob: LayerBlob,
+    /// The files in it.
+    pub files: BTreeSet<Checksum>,
 }
 
 /// Files and symbolic links, whatever they came out of.
@@ -36,9 +79,17 @@ pub struct Contents {
     pub spool: Spool,
 }
 
-/// One layer of an image.
+/// One layer of an image as a tree.
 #[derive(Debug)]
 pub struct Layer {
+    pub blob: LayerBlob,
+    /// Whiteouts are ordinary files in it.
+    pub tree: Directory,
+}
+
+/// Where a layer came from.
+#[derive(Clone, Debug)]
+pub struct LayerBlob {
     pub digest: Digest,
     pub diff_id: Digest,
     pub media_type: String,
@@ -46,8 +97,6 @@ pub struct Layer {
     pub compressed: u64,
     /// Bytes of what it inflates to.
     pub uncompressed: u64,
-    /// Whiteouts are ordinary files in it.
-    pub tree: Directory,
 }
 
 /// A regular file or a symbolic link, as ostree knows it.
@@ -118,11 +167,8 @@ impl Objects {
         }
     }
 
-    /// Drops what is in none of the trees.
-    pub fn keep_only<'a>(&mut self, trees: impl IntoIterator<Item = &'a Directory>) {
-        let mut wanted = HashSet::new(); // looked up only, so its order does not show
-        trees.into_iter().for_each(|tree| collect(tree, &mut wanted));
-        self.0.retain(|checksum, _| wanted.contains(checksum));
+    fn keep_only(&mut self, named: &HashSet<Checksum>) {
+        self.0.retain(|checksum, _| named.contains(checksum));
     }
 
     pub fn get(&self, checksum: &Checksum) -> Option<&Object> {

@@ -41,6 +41,9 @@ pub struct ImageFacts {
     pub architecture: String,
     pub created: Option<String>,
     pub version: Option<String>,
+    /// The ostree commit that the image was made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_commit: Option<String>,
     pub layers: Vec<LayerFacts>,
 }
 
@@ -118,11 +121,11 @@ pub struct Output {
 
 impl ImageFacts {
     fn of(image: &Image, imported: &Imported, target: &Target) -> ImageFacts {
-        let layers = image.layers.iter().zip(&imported.layers).map(|(layer, commit)| LayerFacts {
-            digest: layer.digest.to_string(),
-            diff_id: layer.diff_id.to_string(),
-            compressed: layer.compressed,
-            uncompressed: layer.uncompressed,
+        let layers = image.blobs().zip(&imported.layers).map(|(blob, commit)| LayerFacts {
+            digest: blob.digest.to_string(),
+            diff_id: blob.diff_id.to_string(),
+            compressed: blob.compressed,
+            uncompressed: blob.uncompressed,
             commit: commit.to_string(),
         });
         ImageFacts {
@@ -131,6 +134,7 @@ impl ImageFacts {
             architecture: image.architecture.clone(),
             created: image.created.clone(),
             version: crate::deploy::image_version(&image.labels).map(str::to_owned),
+            base_commit: image.base.as_ref().map(|base| base.commit.to_string()),
             layers: layers.collect(),
         }
     }

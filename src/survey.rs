@@ -198,7 +198,7 @@ impl Survey {
 fn system(request: &Request, loaded: Loaded) -> Result<(SystemSurvey, Option<String>), BuildError> {
     let contents = loaded.contents();
     let imported = build::import(&loaded, 0)?;
-    let checkout = CommitTree::checkout(contents, &imported, 0)?;
+    let checkout = CommitTree::checkout(contents, &imported.root, 0)?;
     let files = Files { tree: &checkout.tree, root: checkout.deployment, spool: &contents.spool };
     let architecture = build::architecture(request, &loaded, &files)?;
     let os = Os::inspect(&files, architecture)?;

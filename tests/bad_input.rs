@@ -143,8 +143,6 @@ fn names_that_the_boot_menu_cannot_show() {
 fn images_of_kinds_that_are_not_built_yet() {
     let unlabelled = MiniImage { labels: Default::default(), ..MiniImage::bootable() };
     refused(unlabelled, &["containers.bootc", "hint: "]);
-    let diff_id = digest(b"a commit layer");
-    refused(MiniImage::bootable().label("ostree.final-diffid", &diff_id), &["encapsulated", "hint: "]);
     let policy = file("etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=targeted\n");
     refused(with([directory("etc/selinux"), policy]), &["SELinux", "targeted", "hint: "]);
 }

@@ -6,99 +6,11 @@ mod support;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
+use support::importer::{Judge, facts, filtered, printed};
 use support::mini_image::{self, Layout, MiniImage, Packing, small_partitions};
-use support::mounted::InMemory;
-use support::sysroot::ostree;
-use support::tar::{Entry, directory, fifo, file, hardlink, stream, symlink};
-use support::{mounted, program};
-
-const IMPORTER: &str = "ostree.importer.version=0.15.3";
-
-/// A repository in which `ostree` makes the commits of one image.
-struct Judge {
-    // A repository waits for the disk at every object; in memory there is nothing to wait for.
-    directory: InMemory,
-    timestamp: i64,
-}
-
-impl Judge {
-    fn new(timestamp: i64) -> Judge {
-        let judge = Judge { directory: mounted::in_memory("2g"), timestamp };
-        let repo = judge.repo();
-        fs::create_dir(judge.directory.path().join("repo")).unwrap();
-        oracle::agrees(&ostree(), ["init", "--mode=bare", &repo]);
-        judge
-    }
-
-    fn repo(&self) -> String {
-        format!("--repo={}", self.directory.path().join("repo").display())
-    }
-
-    fn commit(&self, args: &[&str], metadata: &[String]) -> String {
-        let mut all = vec!["commit".to_owned(), self.repo(), "--orphan".to_owned(), "--no-bindings".to_owned()];
-        all.push(format!("--timestamp=@{}", self.timestamp));
-        all.extend(metadata.iter().map(|pair| format!("--add-metadata-string={pair}")));
-        all.extend(args.iter().map(|&arg| arg.to_owned()));
-        // libarchive converts names to the locale, and the test OS has one that is not ASCII.
-        let output = Command::new(ostree()).args(&all).env("LC_ALL", "C.UTF-8").output().unwrap();
-        assert!(output.status.success(), "{all:?}: {}", oracle::said(&output));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    }
-
-    /// The commit of a layer whose tar stream lies in a file.
-    fn layer(&self, tar: &Path, extra: &[&str]) -> String {
-        let tree = format!("--tree=tar={}", tar.display());
-        self.commit(&[&[tree.as_str(), "--tar-autocreate-parents"], extra].concat(), &[IMPORTER.to_owned()])
-    }
-
-    /// The commit of all layers, one checked out over the other.
-    fn merge(&self, layers: &[String], facts: &[String]) -> String {
-        let tree = self.directory.path().join("merged");
-        for layer in layers {
-            let args = ["checkout", &self.repo(), "--union", "--whiteouts", layer, tree.to_str().unwrap()];
-            oracle::agrees(&ostree(), args);
-        }
-        let tree = format!("--tree=dir={}", tree.display());
-        self.commit(&[&tree], facts)
-    }
-}
-
-/// What the merge commit says of its image, in the importer's order.
-fn facts(layout: &Layout) -> [String; 4] {
-    // serde_json keeps the keys of an object in order: together with no white space that is the canonical form.
-    let canonical = |text: &str| serde_json::from_str::<Value>(text).unwrap().to_string();
-    [
-        format!("ostree.container.image-config={}", canonical(&layout.config)),
-        IMPORTER.to_owned(),
-        format!("ostree.manifest={}", canonical(&layout.manifest)),
-        format!("ostree.manifest-digest={}", layout.manifest_digest),
-    ]
-}
-
-/// The ids that a dry run prints: of the layers, and of the deployment.
-fn printed(reference: &str, args: &[&str]) -> (Vec<String>, String) {
-    let scratch = tempfile::tempdir().unwrap();
-    let mut command = program::build(reference, &scratch.path().join("out"));
-    let ended = program::succeed(command.args(["--dry-run", "--format", "json"]).args(args));
-    let plan: Value = serde_json::from_str(&ended.stdout).unwrap();
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let layers = plan["image"]["layers"].as_array().unwrap().iter().map(|layer| text(&layer["commit"])).collect();
-    (layers, text(&plan["deployment"]["commit"]))
-}
-
-/// The importer's filter in a few words: /etc moves, and what is made at run time is left out.
-fn filtered(entries: &[Entry]) -> Vec<Entry> {
-    let place = |path: &str| match path.split_once('/') {
-        Some(("etc", _)) => Some(format!("usr/{path}")),
-        None if path == "etc" => Some("usr/etc".to_owned()),
-        Some(("run" | "tmp" | "proc" | "sys" | "dev", _)) => None,
-        _ => Some(path.to_owned()),
-    };
-    entries.iter().filter_map(|entry| Some(Entry { path: place(&entry.path)?, ..entry.clone() })).collect()
-}
+use support::tar::{directory, fifo, file, hardlink, stream, symlink};
 
 /// Compares what is printed for an image with what `ostree` makes of its layers.
 fn agree(image: &MiniImage) {

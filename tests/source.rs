@@ -52,7 +52,7 @@ fn all_members_of_a_gzip_and_all_frames_of_a_zstd_layer_are_read() {
 #[test]
 fn bytes_after_the_end_of_the_archive_belong_to_the_diff_id() {
     let tar = [files("hello"), b"more".repeat(100_000)].concat();
-    assert_eq!(Layout::of(&[Layer::gzip(&tar)]).load().unwrap().layers[0].uncompressed, tar.len() as u64);
+    assert_eq!(Layout::of(&[Layer::gzip(&tar)]).load().unwrap().layers[0].blob.uncompressed, tar.len() as u64);
     let mut cut = Layer::gzip(&tar);
     cut.diff_id = Layer::plain(&tar[..tar.len() - 1]).diff_id;
     assert!(Layout::of(&[cut]).refusal().contains("the image's config says sha256:"));
@@ -119,7 +119,7 @@ fn docker_media_types_load() {
     }
     docker.index(&[docker.put(&manifest, "application/vnd.docker.distribution.manifest.v2+json")]);
     let image = docker.load().unwrap();
-    assert_eq!(image.layers[0].media_type, "application/vnd.docker.image.rootfs.diff.tar.gzip");
+    assert_eq!(image.layers[0].blob.media_type, "application/vnd.docker.image.rootfs.diff.tar.gzip");
     assert_eq!((image.manifest, root(&layout.load().unwrap(), 0)), (manifest, root(&docker.load().unwrap(), 0)));
 }
 

@@ -85,7 +85,7 @@ fn facts(image: &Image) -> Vec<(Digest, String)> {
         let (tree, meta) = layer.tree.write(&mut |_, _| ());
         format!("{tree} {meta}")
     };
-    image.layers.iter().map(|layer| (layer.diff_id, tree(layer))).collect()
+    image.layers.iter().map(|layer| (layer.blob.diff_id, tree(layer))).collect()
 }
 
 /// The layers as the source keeps them.

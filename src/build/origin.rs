@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{BuildError, upstream};
+use super::{BuildError, base, upstream};
 use crate::deploy::{self, CommitTree, Imported, Remote, Target, TargetImage};
 use crate::image_ref::{ImageRef, OstreeRef, SourceRef};
 use crate::os::{Architecture, Os, OsError, SelinuxPolicy, architecture};
@@ -89,15 +89,18 @@ pub struct Deployable {
 /// Imports the source. The policy that labels an image is in it, so an image with one is imported twice; a commit that somebody
 /// else made has the labels that it has.
 pub fn deployable(loaded: &mut Loaded, threads: usize, time: i64) -> Result<Deployable, BuildError> {
+    if let Loaded::Container(image) = loaded {
+        base::settle_layers(image, threads)?;
+    }
     let imported = import(loaded, time)?;
-    let checkout = CommitTree::checkout(loaded.contents(), &imported, time)?;
+    let checkout = CommitTree::checkout(loaded.contents(), &imported.root, time)?;
     let files = Files { tree: &checkout.tree, root: checkout.deployment, spool: &loaded.contents().spool };
     let policy = SelinuxPolicy::find(&files)?;
     let (imported, checkout) = match (&policy, &mut *loaded) {
         (Some(policy), Loaded::Container(image)) => {
-            deploy::label_layers(image, policy, threads)?;
+            deploy::label_everything(image, policy, threads)?;
             let imported = import(loaded, time)?;
-            let checkout = CommitTree::checkout(loaded.contents(), &imported, time)?;
+            let checkout = CommitTree::checkout(loaded.contents(), &imported.root, time)?;
             (imported, checkout)
         }
         _ => (imported, checkout),

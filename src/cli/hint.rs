@@ -103,9 +103,6 @@ fn deploy_hint(error: &DeployError) -> Option<String> {
         DeployError::NoBootableLabel => {
             "a bootable container says so itself: add `LABEL containers.bootc=1` to its Containerfile"
         }
-        DeployError::Encapsulated => {
-            "an image of one layer without that label is a plain one: podman build --squash-all --unsetlabel ostree.final-diffid"
-        }
         DeployError::KernelArgument { .. } => {
             "arguments come from --karg, customizations.kernel.append, and the image's kargs.d"
         }

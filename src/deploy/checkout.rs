@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{DeployError, Imported};
+use super::DeployError;
 use crate::image::{Contents, Object, Payload};
 use crate::ostree::{Checksum, DirMeta, Directory};
 use crate::tree::{Data, InodeId, Kind, Stat, Tree};
@@ -23,8 +23,8 @@ pub struct CommitTree {
 }
 
 impl CommitTree {
-    /// Checks out the commit. `time` goes to the physical root; objects and directories of the deployment have time 0.
-    pub fn checkout(contents: &Contents, imported: &Imported, time: i64) -> Result<CommitTree, DeployError> {
+    /// Checks out a commit's tree. `time` goes to the physical root; objects and directories of the deployment have time 0.
+    pub fn checkout(contents: &Contents, root: &Directory, time: i64) -> Result<CommitTree, DeployError> {
         let mut tree = Tree::new(Stat::root(0o755, time));
         let objects = contents.objects.iter();
         let objects = objects
@@ -32,8 +32,8 @@ impl CommitTree {
             .collect();
         let links = vec![0; tree.inodes().len()];
         let mut checkout = Checkout { contents, tree, objects, links };
-        let deployment = checkout.tree.orphan(directory_stat(&imported.root.meta), Kind::Directory(BTreeMap::new()));
-        checkout.fill(deployment, &imported.root)?;
+        let deployment = checkout.tree.orphan(directory_stat(&root.meta), Kind::Directory(BTreeMap::new()));
+        checkout.fill(deployment, root)?;
         Ok(CommitTree { tree: checkout.tree, deployment, objects: checkout.objects })
     }
 }

@@ -1,6 +1,6 @@
 //! From an image's layers to ostree commits, as bootc's importer makes them (ostree-ext `container/store.rs`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use canon_json::CanonJsonSerialize;
 use oci_spec::image::{ImageConfiguration, ImageManifest, MediaType};
@@ -8,9 +8,9 @@ use serde_json::Value as Json;
 
 use super::{DeployError, go_json};
 use crate::digest::Digest;
-use crate::image::{Image, Payload};
+use crate::image::{Base, Image, Payload};
 use crate::ostree::refs::blob_ref;
-use crate::ostree::{self, Checksum, Commit, Directory, Name, ObjectKind, ObjectName, Value, repo};
+use crate::ostree::{self, Checksum, Commit, DirMeta, Directory, Name, ObjectKind, ObjectName, Value, Xattrs, repo};
 
 /// The version bootc's importer writes into its commits; readers only test that one is there.
 const IMPORTER_VERSION: &str = "0.15.3";
@@ -37,7 +37,7 @@ pub struct Imported {
 /// Makes the commits. Their ids are a pure function of the image; an image without a creation time takes `fallback_time`.
 pub fn import(image: &Image, fallback_time: i64) -> Result<Imported, DeployError> {
     let json = StoredJson::of(image)?;
-    let mut warnings = Vec::new();
+    let mut warnings = image.warnings.clone();
     let timestamp = match &json.created {
         Some(text) => seconds(text)?,
         None => {
@@ -47,13 +47,21 @@ pub fn import(image: &Image, fallback_time: i64) -> Result<Imported, DeployError
         }
     };
     let mut metadata = BTreeMap::new();
-    let (mut layers, mut refs) = (Vec::new(), Vec::new());
+    let mut layers = match &image.base {
+        Some(base) => commits_of(base, &mut metadata)?,
+        None => Vec::new(),
+    };
     for layer in &image.layers {
-        let commit = commit(&layer.tree, vec![(IMPORTER_VERSION_KEY.into(), version())], timestamp, &mut metadata);
-        layers.push(commit);
-        refs.push((repo::ref_path(&blob_ref(&layer.digest.to_string())?), commit));
+        let facts = vec![(IMPORTER_VERSION_KEY.to_owned(), version())];
+        layers.push(commit(&layer.tree, facts, None, timestamp, &mut metadata));
     }
-    let mut merged = ostree::merge_layers(None, image.layers.iter().map(|layer| layer.tree.clone()))?;
+    let mut refs = Vec::new();
+    for (blob, commit) in image.blobs().zip(&layers) {
+        refs.push((repo::ref_path(&blob_ref(&blob.digest.to_string())?), *commit));
+    }
+    let base = image.base.as_ref();
+    let trees = image.layers.iter().map(|layer| layer.tree.clone());
+    let mut merged = ostree::merge_layers(base.map(|base| base.root.clone()), trees)?;
     warnings.extend(metadata_warning(&merged.ignored_metadata));
     remove_runtime_files(&mut merged.root, image);
     let facts = vec![
@@ -62,7 +70,7 @@ pub fn import(image: &Image, fallback_time: i64) -> Result<Imported, DeployError
         ("ostree.manifest".to_owned(), Value::String(json.manifest)),
         ("ostree.manifest-digest".to_owned(), Value::String(image.manifest_digest.to_string())),
     ];
-    let commit = commit(&merged.root, facts, timestamp, &mut metadata);
+    let commit = commit(&merged.root, facts, base.map(|base| base.commit), timestamp, &mut metadata);
     Ok(Imported { commit, root: merged.root, version: None, layers, refs, metadata, warnings })
 }
 
@@ -70,26 +78,43 @@ fn version() -> Value {
     Value::String(IMPORTER_VERSION.to_owned())
 }
 
-/// Refuses by its labels what is no bootable container, and what is one of a kind not written yet, before a layer is read.
+/// Refuses by its labels what is no bootable container, before a layer is read.
 pub fn refuse_unsupported(labels: &BTreeMap<String, String>) -> Result<(), DeployError> {
-    if labels.contains_key("ostree.final-diffid") {
-        return Err(DeployError::Encapsulated);
-    }
     let bootable = ["containers.bootc", "ostree.bootable"].iter().any(|label| labels.contains_key(*label));
     if bootable { Ok(()) } else { Err(DeployError::NoBootableLabel) }
+}
+
+/// The commit of each layer that holds objects of the base: its own, then one for each component layer.
+fn commits_of(base: &Base, objects: &mut BTreeMap<ObjectName, Vec<u8>>) -> Result<Vec<Checksum>, DeployError> {
+    objects.extend(base.metadata.clone());
+    let component_layers = base.layers.iter().skip(1).map(|layer| object_set(&layer.files, objects));
+    [Ok(base.commit)].into_iter().chain(component_layers).collect()
+}
+
+/// A commit that keeps objects in the repository: one directory, in which every file has its checksum as its name.
+fn object_set(
+    files: &BTreeSet<Checksum>,
+    objects: &mut BTreeMap<ObjectName, Vec<u8>>,
+) -> Result<Checksum, DeployError> {
+    let mut directory = Directory::new(DirMeta::new(0, 0, 0o755, Xattrs::default()));
+    for checksum in files {
+        directory.files.insert(Name::new(&checksum.to_string())?, *checksum);
+    }
+    Ok(commit(&directory, Vec::new(), None, 0, objects))
 }
 
 fn commit(
     tree: &Directory,
     metadata: Vec<(String, Value)>,
+    parent: Option<Checksum>,
     timestamp: i64,
     objects: &mut BTreeMap<ObjectName, Vec<u8>>,
 ) -> Checksum {
     let (root_tree, root_meta) = tree.write(&mut |name, bytes| {
         objects.insert(name, bytes);
     });
-    let commit =
-        Commit { metadata, parent: None, subject: String::new(), body: String::new(), timestamp, root_tree, root_meta };
+    let (subject, body) = Default::default();
+    let commit = Commit { metadata, parent, subject, body, timestamp, root_tree, root_meta };
     let (checksum, bytes) = (commit.checksum(), commit.bytes());
     objects.insert(ObjectName { checksum, kind: ObjectKind::Commit }, bytes);
     checksum
@@ -205,6 +230,13 @@ fn seconds(text: &str) -> Result<i64, DeployError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_object_set_is_the_commit_that_bootc_makes_of_a_component_layer() {
+        let hello = "44f778e59f0a4748d6b0c90a47347212a231c4ad1e8f7ea5c5dffc7749153a6b".parse().unwrap();
+        let commit = object_set(&[hello].into(), &mut BTreeMap::new()).unwrap();
+        assert_eq!(commit.to_string(), "9991cb6a41d96284a68a4c9888b0d009f65775fbaa71559d2b1f318295e504b0");
+    }
 
     #[test]
     fn times_before_1970_round_down() {

@@ -1,8 +1,8 @@
 //! SELinux labels of an image's layers, as bootc's importer gives them: by the policy in the merged tree, from the path in it
 //! (ostree-ext `container/store.rs`, libostree `ostree-repo-commit.c`).
 //!
-//! A label enters the checksum of its object, so every content is hashed once more. Layers are labelled, and not what becomes
-//! of them: a file has the same path in both, and both then share their objects.
+//! A label enters the checksum of its object, so every content that gets a new one is hashed once more. Layers are labelled, and
+//! not what becomes of them: a file has the same path in both, and both then share their objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,31 +25,57 @@ const PIECE: usize = 1 << 20;
 type Wanted = BTreeSet<(Checksum, String)>;
 type Relabelled = BTreeMap<(Checksum, String), (Checksum, Object)>;
 
-/// Labels all layers, whiteouts too. What the policy does not know, or says `<<none>>` of, keeps the label it came with.
+/// Labels all layers, and the tree of the base below them; not the base itself, whose commit stays what it is.
+pub fn label_everything(image: &mut Image, policy: &SelinuxPolicy, threads: usize) -> Result<(), DeployError> {
+    let base = image.base.iter_mut().map(|base| &mut base.root);
+    let trees = base.chain(image.layers.iter_mut().map(|layer| &mut layer.tree)).collect();
+    label_trees(trees, &mut image.contents, policy, threads)?;
+    image.drop_unnamed_objects();
+    Ok(())
+}
+
+/// Labels all layers, but nothing of the base.
 pub fn label_layers(image: &mut Image, policy: &SelinuxPolicy, threads: usize) -> Result<(), DeployError> {
+    let trees = image.layers.iter_mut().map(|layer| &mut layer.tree).collect();
+    label_trees(trees, &mut image.contents, policy, threads)?;
+    image.drop_unnamed_objects();
+    Ok(())
+}
+
+/// Labels whiteouts too. What the policy does not know, or says `<<none>>` of, keeps the label it came with.
+fn label_trees(
+    mut trees: Vec<&mut Directory>,
+    contents: &mut Contents,
+    policy: &SelinuxPolicy,
+    threads: usize,
+) -> Result<(), DeployError> {
     let mut wanted = Wanted::new();
-    let objects = &image.contents.objects;
-    let label = |path: &str, checksum: &Checksum| policy.label(path, file_kind(objects.get(checksum)?));
-    for layer in &mut image.layers {
-        walk(&layer.tree, "", &mut |path, checksum| {
+    let objects = &contents.objects;
+    let label = |path: &str, checksum: &Checksum| new_label(path, objects.get(checksum)?, policy);
+    for tree in &mut trees {
+        walk(tree, "", &mut |path, checksum| {
             if let Some(label) = label(path, checksum) {
                 wanted.insert((*checksum, label.to_owned()));
             }
         });
-        label_directories(&mut layer.tree, "", policy)?;
+        label_directories(tree, "", policy)?;
     }
-    let relabelled = relabel(&image.contents, &wanted, threads)?;
-    for layer in &mut image.layers {
-        rename(&mut layer.tree, "", &|path, checksum| {
+    let relabelled = relabel(contents, &wanted, threads)?;
+    for tree in &mut trees {
+        rename(tree, "", &|path, checksum| {
             let label = label(path, checksum)?.to_owned();
             relabelled.get(&(*checksum, label)).map(|(checksum, _)| *checksum)
         });
     }
-    let mut objects = std::mem::take(&mut image.contents.objects);
-    objects.replace(relabelled.into_iter().map(|((old, _), new)| (old, new)));
-    objects.keep_only(image.layers.iter().map(|layer| &layer.tree));
-    image.contents.objects = objects;
+    contents.objects.replace(relabelled.into_iter().map(|((old, _), new)| (old, new)));
     Ok(())
+}
+
+/// The label that the policy has for a file, unless the file has it.
+fn new_label<'a>(path: &str, object: &Object, policy: &'a SelinuxPolicy) -> Option<&'a str> {
+    let label = policy.label(path, file_kind(object))?;
+    let old = object.xattrs.get(LABEL.as_bytes()).and_then(|value| value.strip_suffix(b"\0"));
+    (old != Some(label.as_bytes())).then_some(label)
 }
 
 /// The same xattrs with this label.

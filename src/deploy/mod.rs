@@ -1,6 +1,6 @@
 //! The ostree sysroot of a fresh disk: repository, stateroot, deployment, boot files and boot entry, as two trees in memory.
 //!
-//! Follows what `bootc install` leaves behind for a plain image. How the trees become filesystems is not here.
+//! Follows what `bootc install` leaves behind. How the trees become filesystems is not here.
 
 mod aleph;
 mod boot_check;
@@ -15,6 +15,7 @@ mod import;
 mod kernel_arguments;
 mod label_sysroot;
 mod labels;
+mod outside_usr;
 mod remote;
 mod repository;
 mod stateroot;
@@ -30,7 +31,8 @@ pub use growth::Grower;
 pub use import::{Imported, created, import, refuse_unsupported};
 pub use kernel_arguments::{KernelArguments, RootMount, check_argument};
 pub use label_sysroot::label_sysroot;
-pub use labels::label_layers;
+pub use labels::{label_everything, label_layers};
+pub use outside_usr::leave_out_what_is_outside_usr;
 pub use remote::{Remote, RemoteKeys, ShippedRemote, shipped as shipped_remotes};
 pub use stateroot::check_name as check_stateroot;
 pub use sysroot::{Options, Sysroot, sysroot};
@@ -51,8 +53,6 @@ pub enum DeployError {
     Composefs(#[from] crate::composefs::Error),
     #[error("the image is no bootable container: it has neither the label `containers.bootc` nor `ostree.bootable`")]
     NoBootableLabel,
-    #[error("the image is an encapsulated ostree commit (label `ostree.final-diffid`), which is not supported yet")]
-    Encapsulated,
     #[error("the image's {what} is not what the OCI specification describes: {message}")]
     ImageJson { what: &'static str, message: String },
     #[error("the image's creation time `{text}` is no RFC 3339 date")]

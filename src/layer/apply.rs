@@ -1,25 +1,22 @@
 //! Entries of one layer become file objects and a tree, as `ostree commit --tree=tar` behind ostree-ext's filter makes them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use super::Error;
-use super::tar::{self, Entry, Input, Kind, Piece, Reader};
+use super::contents::Contents;
+use super::tar::{Entry, Input, Kind, Reader};
+use super::{Error, METADATA};
 use crate::image::{Object, Payload};
 use crate::ostree::object::{S_IFLNK, S_IFREG};
 use crate::ostree::{
     self, Checksum, DirMeta, Directory, FileHasher, Filtered, LayerTree, Name, Owner, Xattrs, file_header, filter,
     link_target, symlink_checksum,
 };
-use crate::spool::{Content, Spool, SpoolWriter};
+use crate::spool::Spool;
 
-/// Files up to this size are hashed before they are written, so that none is written twice.
-const SMALL: u64 = 1 << 20;
-/// What paths, link targets and xattrs of one layer may take in memory: four million plain files.
-const METADATA: u64 = 2 << 30;
 /// Roughly what an entry takes beside its own texts.
 const ENTRY: usize = 512;
-/// Holes are hashed in pieces of this size.
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+/// Where a container keeps the objects of an ostree commit that it was made of.
+const REPOSITORY: [&str; 3] = ["sysroot", "ostree", "repo"];
 
 /// What a layer consists of.
 #[derive(Debug)]
@@ -32,7 +29,7 @@ pub struct Applied {
 /// Unpacks a tar stream up to its end marker. Contents go to `spool`, at most `limit` bytes with holes counted.
 pub fn apply(input: impl Input, spool: &Spool, limit: u64) -> Result<Applied, Error> {
     let mut reader = Reader::new(input);
-    let mut importer = Importer::new(spool.writer(), limit);
+    let mut importer = Importer::new(Contents::new(spool, limit));
     while let Some(entry) = reader.next_entry()? {
         importer.entry(&entry, &mut reader)?;
     }
@@ -40,20 +37,19 @@ pub fn apply(input: impl Input, spool: &Spool, limit: u64) -> Result<Applied, Er
 }
 
 struct Importer<'a> {
-    writer: SpoolWriter<'a>,
+    contents: Contents<'a>,
     tree: LayerTree,
     objects: Vec<(Checksum, Object)>,
     seen: HashSet<Checksum>,
-    small: Vec<u8>,
+    /// Files of the repository that were changed in place, which wait for the names that they have outside of it.
+    changed: BTreeMap<Vec<Name>, (Checksum, Owner)>,
     metadata: u64,
-    total: u64,
-    limit: u64,
 }
 
 impl<'a> Importer<'a> {
-    fn new(writer: SpoolWriter<'a>, limit: u64) -> Self {
-        let (tree, objects, seen) = (LayerTree::new(), Vec::new(), HashSet::new());
-        Self { writer, tree, objects, seen, small: Vec::new(), metadata: 0, total: 0, limit }
+    fn new(contents: Contents<'a>) -> Self {
+        let (tree, objects, seen, changed) = (LayerTree::new(), Vec::new(), HashSet::new(), BTreeMap::new());
+        Self { contents, tree, objects, seen, changed, metadata: 0 }
     }
 
     fn entry(&mut self, entry: &Entry, reader: &mut Reader<impl Input>) -> Result<(), Error> {
@@ -70,6 +66,10 @@ impl<'a> Importer<'a> {
             Kind::Directory => self.tree.directory(&path, DirMeta::new(entry.uid, entry.gid, entry.mode, xattrs)),
             Kind::Regular => {
                 let checksum = self.file(entry, xattrs, reader)?;
+                if is_changed_object(entry, &path) {
+                    self.changed.insert(path, (checksum, owner));
+                    return Ok(());
+                }
                 self.tree.file(&path, checksum, owner)
             }
             Kind::Symlink => self.symlink(entry, xattrs).and_then(|checksum| self.tree.file(&path, checksum, owner)),
@@ -89,64 +89,14 @@ impl<'a> Importer<'a> {
     }
 
     fn file(&mut self, entry: &Entry, xattrs: Xattrs, reader: &mut Reader<impl Input>) -> Result<Checksum, Error> {
-        self.total = self.total.saturating_add(entry.size);
-        if self.total > self.limit {
-            return Err(Error::TooLarge { limit: self.limit });
-        }
         let mode = S_IFREG | entry.mode;
         let hasher = FileHasher::new(&file_header(entry.uid, entry.gid, mode, "", &xattrs));
-        let (checksum, content) = if entry.size <= SMALL {
-            self.small_file(hasher, reader)?
-        } else {
-            self.large_file(entry.size, hasher, reader)?
-        };
-        if let Some(content) = content {
-            let payload = Payload::Regular(content);
-            self.remember(checksum, Object { uid: entry.uid, gid: entry.gid, mode, xattrs, payload });
+        let taken = self.contents.take(entry.size, hasher, reader)?;
+        if !self.seen.contains(&taken.checksum) {
+            let payload = Payload::Regular(self.contents.keep(&taken)?);
+            self.remember(taken.checksum, Object { uid: entry.uid, gid: entry.gid, mode, xattrs, payload });
         }
-        Ok(checksum)
-    }
-
-    /// Answers no content when the object is there already.
-    fn small_file(
-        &mut self,
-        mut hasher: FileHasher,
-        reader: &mut Reader<impl Input>,
-    ) -> Result<(Checksum, Option<Content>), Error> {
-        self.small.clear();
-        reader.data::<tar::Error>(|piece| {
-            match piece {
-                Piece::Bytes(bytes) => self.small.extend_from_slice(bytes),
-                // OK to cast: not more than SMALL.
-                Piece::Zeros(len) => self.small.resize(self.small.len() + len as usize, 0),
-            }
-            Ok(())
-        })?;
-        hasher.update(&self.small);
-        let checksum = hasher.finish();
-        let known = self.seen.contains(&checksum);
-        let content = if known { None } else { Some(self.writer.append(&self.small)?) };
-        Ok((checksum, content))
-    }
-
-    fn large_file(
-        &mut self,
-        size: u64,
-        mut hasher: FileHasher,
-        reader: &mut Reader<impl Input>,
-    ) -> Result<(Checksum, Option<Content>), Error> {
-        let mut stream = self.writer.stream(size)?;
-        reader.data::<Error>(|piece| match piece {
-            Piece::Bytes(bytes) => {
-                hasher.update(bytes);
-                Ok(stream.write(bytes)?)
-            }
-            Piece::Zeros(len) => {
-                hash_zeros(&mut hasher, len);
-                Ok(stream.hole(len)?)
-            }
-        })?;
-        Ok((hasher.finish(), Some(stream.finish()?)))
+        Ok(taken.checksum)
     }
 
     fn symlink(&mut self, entry: &Entry, xattrs: Xattrs) -> Result<Checksum, ostree::Error> {
@@ -160,7 +110,10 @@ impl<'a> Importer<'a> {
 
     fn hardlink(&mut self, entry: &Entry, path: &[Name], owner: Owner) -> Result<(), ostree::Error> {
         match filter(&entry.link)? {
-            Filtered::Keep(target) => self.tree.hardlink(path, &target, owner),
+            Filtered::Keep(target) => match self.changed.get(&target) {
+                Some(&(checksum, owner)) => self.tree.file(path, checksum, owner),
+                None => self.tree.hardlink(path, &target, owner),
+            },
             Filtered::Root | Filtered::Drop => {
                 let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
                 Err(ostree::Error::HardlinkTarget { path: text(&entry.path), target: text(&entry.link) })
@@ -174,18 +127,18 @@ impl<'a> Importer<'a> {
         }
     }
 
-    fn finish(mut self) -> Result<Applied, Error> {
-        self.writer.flush()?;
+    fn finish(self) -> Result<Applied, Error> {
+        self.contents.finish()?;
         Ok(Applied { tree: self.tree.finish().map_err(Error::Tree)?, objects: self.objects })
     }
 }
 
-fn hash_zeros(hasher: &mut FileHasher, mut len: u64) {
-    while len > 0 {
-        let step = usize::try_from(len).unwrap_or(usize::MAX).min(ZEROS.len());
-        hasher.update(&ZEROS[..step]);
-        len -= step as u64; // usize has at most 64 bits
-    }
+/// Files of an image that encapsulates an ostree commit are hard links to objects of time 0. A build that changes such a file
+/// records the object under its path in the repository, with a new time, and then the links to it (ostree-ext `tar/write.rs`).
+fn is_changed_object(entry: &Entry, path: &[Name]) -> bool {
+    entry.mtime > 0
+        && path.len() > REPOSITORY.len()
+        && REPOSITORY.iter().zip(path).all(|(above, name)| **name == **above)
 }
 
 fn wrong_path(path: &[u8], source: ostree::Error) -> Error {

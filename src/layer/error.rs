@@ -1,6 +1,6 @@
 //! What can be wrong with a layer.
 
-use super::tar;
+use super::{encapsulated, tar};
 use crate::digest::Digest;
 use crate::ostree;
 use crate::spool::SpoolError;
@@ -29,6 +29,9 @@ pub enum Error {
     #[error("{0}")]
     Tar(#[from] tar::Error),
 
+    #[error("{0}")]
+    Encapsulated(Box<encapsulated::Error>),
+
     #[error("`{path}`: {source}")]
     Path { path: String, source: ostree::Error },
 
@@ -44,6 +47,12 @@ pub enum Error {
     /// Never seen by a user: another layer's error is the reason.
     #[error("reading it was stopped")]
     Stopped,
+}
+
+impl From<encapsulated::Error> for Error {
+    fn from(error: encapsulated::Error) -> Self {
+        Self::Encapsulated(Box::new(error))
+    }
 }
 
 /// What can be wrong with a blob, whatever is in it.

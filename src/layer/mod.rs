@@ -1,12 +1,15 @@
-//! A layer: from the blob to a tree and its objects (OCI image-spec `layer.md`; ostree-ext `tar/write.rs`).
+//! A layer: from the blob to objects, and to the tree that they make (OCI image-spec `layer.md`; ostree-ext `tar/write.rs`).
 //!
-//! `pipeline` runs the threads, `blob` verifies, `compression` inflates, `tar` reads entries, `apply` makes objects of them.
-//! Which layers an image has, and what their trees become together, is not known here.
+//! `pipeline` runs the threads, `blob` verifies, `compression` inflates, `tar` reads entries. `apply` makes objects and a tree of
+//! them, `encapsulated` finds objects that are objects already. Which layers an image has, and what they become together, is not
+//! known here.
 
 mod apply;
 mod blob;
 mod chunks;
 mod compression;
+mod contents;
+pub mod encapsulated;
 mod error;
 mod pipeline;
 pub mod tar;
@@ -15,4 +18,7 @@ pub use apply::{Applied, apply};
 pub use blob::{Announced, Blob, read_whole};
 pub use compression::Compression;
 pub use error::{BlobError, Error};
-pub use pipeline::{Expected, Finished, Watcher, run};
+pub use pipeline::{Expected, Finished, Role, Unpacked, Watcher, run};
+
+/// What paths, link targets and xattrs of one layer may take in memory: four million plain files.
+const METADATA: u64 = 2 << 30;

@@ -13,16 +13,31 @@ use super::apply::{self, Applied};
 use super::blob::{Announced, Blob};
 use super::chunks::{Chunk, ChunkStream, DEPTH, Pool};
 use super::compression::Compression;
+use super::encapsulated::{self, CommitLayer};
 use super::tar::Input;
 use crate::digest::Digest;
+use crate::image::Object;
+use crate::ostree::Checksum;
 use crate::spool::Spool;
 
 /// Reads of the blob have this size.
 const READ: usize = 128 << 10;
 
+/// What a layer is in its image (ostree-ext `container/store.rs`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Holds an ostree commit, its directories, and files.
+    Commit,
+    /// Holds files of that commit.
+    Component,
+    /// Holds what comes over the layers below, as any container's layer.
+    Derived,
+}
+
 /// What is known of a layer before it is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
+    pub role: Role,
     pub blob: Announced,
     pub diff_id: Digest,
     pub compression: Compression,
@@ -34,7 +49,16 @@ pub struct Expected {
 #[derive(Debug)]
 pub struct Finished {
     pub uncompressed: u64,
-    pub applied: Applied,
+    pub unpacked: Unpacked,
+}
+
+/// What was in it, by its role.
+#[derive(Debug)]
+pub enum Unpacked {
+    Commit(CommitLayer),
+    /// In the order of the layer, each object once.
+    Component(Vec<(Checksum, Object)>),
+    Derived(Applied),
 }
 
 /// What happens beside the work.
@@ -55,13 +79,13 @@ pub fn run(
     let pool = Pool::default();
     let (to_hash, hash_from) = sync_channel(DEPTH);
     let (to_unpack, unpack_from) = sync_channel(DEPTH);
-    let (inflated, diff_id, applied) = thread::scope(|scope| {
+    let (inflated, diff_id, unpacked) = thread::scope(|scope| {
         let hashing = scope.spawn(|| hash(hash_from, &pool));
-        let unpacking = scope.spawn(|| unpack(unpack_from, &pool, spool, expected.limit));
+        let unpacking = scope.spawn(|| unpack(unpack_from, &pool, spool, expected));
         let inflated = inflate(blob, expected, &pool, [to_hash, to_unpack], watcher);
         (inflated, join(hashing.join()), join(unpacking.join()))
     });
-    verdict(expected, inflated, diff_id, applied)
+    verdict(expected, inflated, diff_id, unpacked)
 }
 
 /// The error nearest to the cause comes first: what a wrong blob inflates to and unpacks to is of no interest.
@@ -69,13 +93,13 @@ fn verdict(
     expected: &Expected,
     inflated: Result<u64, Error>,
     found: Digest,
-    applied: Result<Applied, Error>,
+    unpacked: Result<Unpacked, Error>,
 ) -> Result<Finished, Error> {
-    match (inflated, applied) {
+    match (inflated, unpacked) {
         (_, Err(Error::Spool(error))) => Err(Error::Spool(error)),
         (Err(error), _) => Err(error),
         (Ok(_), _) if found != expected.diff_id => Err(Error::DiffId { expected: expected.diff_id, found }),
-        (Ok(uncompressed), applied) => applied.map(|applied| Finished { uncompressed, applied }),
+        (Ok(uncompressed), unpacked) => unpacked.map(|unpacked| Finished { uncompressed, unpacked }),
     }
 }
 
@@ -152,14 +176,22 @@ fn hash(chunks: Receiver<Arc<Chunk>>, pool: &Pool) -> Digest {
 
 /// Takes all chunks even when the tar stream has ended or is broken, so that the blob is judged as a whole. Only when the
 /// spool is full there is no use in going on.
-fn unpack(chunks: Receiver<Arc<Chunk>>, pool: &Pool, spool: &Spool, limit: u64) -> Result<Applied, Error> {
+fn unpack(chunks: Receiver<Arc<Chunk>>, pool: &Pool, spool: &Spool, expected: &Expected) -> Result<Unpacked, Error> {
     let mut stream = ChunkStream::new(chunks, pool);
-    let applied = apply::apply(&mut stream, spool, limit);
-    if !matches!(applied, Err(Error::Spool(_))) {
+    let unpacked = unpack_as(expected.role, &mut stream, spool, expected.limit);
+    if !matches!(unpacked, Err(Error::Spool(_))) {
         // OK to ignore: the stream ends when the sender is gone, it cannot fail.
         let _ = stream.skip(u64::MAX);
     }
-    applied
+    unpacked
+}
+
+fn unpack_as(role: Role, input: impl Input, spool: &Spool, limit: u64) -> Result<Unpacked, Error> {
+    match role {
+        Role::Commit => encapsulated::read_commit(input, spool, limit).map(Unpacked::Commit),
+        Role::Component => encapsulated::read_component(input, spool, limit).map(Unpacked::Component),
+        Role::Derived => apply::apply(input, spool, limit).map(Unpacked::Derived),
+    }
 }
 
 fn join<T>(joined: thread::Result<T>) -> T {

@@ -16,7 +16,7 @@ pub use install_config::{InstallConfig, RootFilesystem};
 pub use kernel::{DeviceTree, Kernel};
 pub use libostree::Libostree;
 pub use os_release::OsRelease;
-pub use prepare_root::Composefs;
+pub use prepare_root::{Composefs, overlayfs_root_enabled};
 pub use selinux::SelinuxPolicy;
 
 use crate::tree::{Files, ReadError};

@@ -1,7 +1,7 @@
 //! What the image's ostree-prepare-root is told: `usr/lib/ostree/prepare-root.conf`, replaced by `etc/ostree/prepare-root.conf`.
 
 use super::{CONFIG_LIMIT, OsError};
-use crate::tree::Files;
+use crate::tree::{Files, ReadError};
 
 /// `[composefs] enabled` (`ostree-prepare-root(1)`), as far as it can be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,21 @@ pub fn composefs(files: &Files<'_>) -> Result<Composefs, OsError> {
         }
     }
     Ok(mode)
+}
+
+/// Whether the root of the running system is an overlay, which shows top-level directories of any name: asked by bootc's importer
+/// of the commit that an image was made of (ostree-ext `ostree_prepareroot.rs`).
+pub fn overlayfs_root_enabled(files: &Files<'_>) -> Result<bool, ReadError> {
+    for path in ["etc/ostree/prepare-root.conf", "usr/lib/ostree/prepare-root.conf"] {
+        if let Some(text) = files.read_text(path, CONFIG_LIMIT)? {
+            let is_transient = matches!(value(&text, "root", "transient"), Some("true" | "1"));
+            let composefs = ["yes", "true", "1", "maybe", "verity", "signed"];
+            return Ok(
+                is_transient || value(&text, "composefs", "enabled").is_some_and(|mode| composefs.contains(&mode))
+            );
+        }
+    }
+    Ok(false)
 }
 
 /// The value of a key of a GKeyFile; the last one counts.

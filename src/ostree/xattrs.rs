@@ -61,6 +61,16 @@ impl Xattrs {
         pairs.finish()
     }
 
+    /// Reads a `.file-xattrs` object, which is `a(ayay)`; refuses what is not in normal form.
+    pub fn parse_object(bytes: &[u8]) -> Result<Self, Error> {
+        let broken = |what| Error::Object { object: "file-xattrs", len: bytes.len(), what };
+        let xattrs = Self::parse(bytes).ok_or_else(|| broken("it is not an a(ayay)"))?;
+        if xattrs.bytes() != bytes {
+            return Err(broken("it is not in normal form, or its xattrs are unsorted, repeated or empty"));
+        }
+        Ok(xattrs)
+    }
+
     /// Reads `a(ayay)`; order, duplicates and empty values are left to the comparison with `bytes()`.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let mut pairs = Vec::new();

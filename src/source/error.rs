@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::encapsulated;
 use super::registry::RegistryError;
 use super::storage::StoreError;
 use crate::digest::{Digest, DigestError};
@@ -79,6 +80,9 @@ pub enum Error {
 
     #[error("layer {index} ({digest}): {source}", digest = digest.short())]
     LayerBlob { index: usize, digest: Digest, source: Box<Error> },
+
+    #[error(transparent)]
+    Encapsulated(#[from] encapsulated::Error),
 
     #[error("{0}")]
     Store(#[from] StoreError),

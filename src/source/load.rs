@@ -4,11 +4,13 @@ use std::path::Path;
 
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest};
 
+use super::assemble::{Assembled, assemble};
 use super::crew::Crew;
+use super::encapsulated::Composition;
 use super::{Error, Limits, Parsed, Resolved, Result, Source, json};
 use crate::digest::Digest;
-use crate::image::{Contents, Image, Layer, Objects};
-use crate::layer::{self, Compression, Expected, Finished, Watcher};
+use crate::image::{Contents, Image, LayerBlob};
+use crate::layer::{self, Compression, Expected, Finished, Role, Watcher};
 use crate::progress::{Event, Progress, Task};
 use crate::spool::Spool;
 
@@ -26,23 +28,29 @@ pub fn load(
     progress: &dyn Progress,
 ) -> Result<Image> {
     let Parsed { manifest, config } = resolved.parsed()?;
-    let jobs = jobs(source, &manifest, &config, limits)?;
+    let labels = resolved.labels()?;
+    let composition = Composition::of(&labels, config.rootfs().diff_ids())?;
+    let jobs = jobs(source, &manifest, &config, composition, limits)?;
     let spool = Spool::new_in(spool_dir)?;
     let crew = Crew::new(threads.max(source.at_once()).min(MOST_AT_ONCE));
     let finished = Layers { source, jobs: &jobs, spool: &spool, progress, crew }.read_all()?;
-    let (layers, objects) = assemble(&jobs, finished);
-    let labels = config.config().as_ref().and_then(|config| config.labels().clone()).unwrap_or_default();
-    Ok(Image {
+    let read = jobs.iter().zip(finished).map(|(job, finished)| (job.blob(finished.uncompressed), finished.unpacked));
+    let Assembled { base, layers, objects, warnings } = assemble(composition, read, &labels)?;
+    let mut image = Image {
         manifest_digest: resolved.manifest_digest,
         architecture: config.architecture().to_string(),
-        labels: labels.into_iter().collect(),
+        labels,
         created: config.created().clone(),
         ref_name: resolved.ref_name,
         manifest: resolved.manifest,
         config: resolved.config,
+        base,
         layers,
         contents: Contents { objects, spool },
-    })
+        warnings,
+    };
+    image.drop_unnamed_objects();
+    Ok(image)
 }
 
 /// One layer to be read.
@@ -59,6 +67,7 @@ fn jobs(
     source: &dyn Source,
     manifest: &ImageManifest,
     config: &ImageConfiguration,
+    composition: Composition,
     limits: &Limits,
 ) -> Result<Vec<Job>> {
     let (layers, diff_ids) = (manifest.layers(), config.rootfs().diff_ids());
@@ -67,36 +76,32 @@ fn jobs(
     }
     let kept = source.kept(manifest, config)?;
     let all = layers.iter().zip(kept).zip(diff_ids).enumerate();
-    all.map(|(index, ((listed, kept), diff_id))| job(index, listed, kept, diff_id, limits)).collect()
+    let role = |index| composition.role(index);
+    all.map(|(index, ((listed, kept), diff_id))| job(index, role(index), listed, kept, diff_id, limits)).collect()
 }
 
-fn job(index: usize, listed: &Descriptor, kept: Descriptor, diff_id: &str, limits: &Limits) -> Result<Job> {
+fn job(index: usize, role: Role, listed: &Descriptor, kept: Descriptor, diff_id: &str, limits: &Limits) -> Result<Job> {
     let what = format!("layer {index}");
     let digest = json::announced(listed, &what)?.digest;
     let blob = json::announced(&kept, &what)?;
     let diff_id = json::digest(diff_id, &format!("the diff_id of layer {index}"))?;
     let compression = Compression::of(kept.media_type().as_ref());
     let compression = compression.map_err(|source| Error::Layer { index, digest, source })?;
-    let expected = Expected { blob, diff_id, compression, limit: limits.layer };
+    let expected = Expected { role, blob, diff_id, compression, limit: limits.layer };
     Ok(Job { listed: listed.clone(), digest, kept, expected })
 }
 
-fn assemble(jobs: &[Job], finished: Vec<Finished>) -> (Vec<Layer>, Objects) {
-    let mut objects = Objects::default();
-    let mut layers = Vec::with_capacity(jobs.len());
-    for (index, (job, finished)) in jobs.iter().zip(finished).enumerate() {
-        objects.add_layer(index, finished.applied.objects);
-        layers.push(Layer {
-            digest: job.digest,
-            diff_id: job.expected.diff_id,
-            media_type: job.listed.media_type().to_string(),
-            compressed: job.listed.size(),
-            uncompressed: finished.uncompressed,
-            tree: finished.applied.tree,
-        });
+impl Job {
+    /// As the manifest lists it.
+    fn blob(&self, uncompressed: u64) -> LayerBlob {
+        LayerBlob {
+            digest: self.digest,
+            diff_id: self.expected.diff_id,
+            media_type: self.listed.media_type().to_string(),
+            compressed: self.listed.size(),
+            uncompressed,
+        }
     }
-    objects.keep_only(layers.iter().map(|layer| &layer.tree));
-    (layers, objects)
 }
 
 /// Reads layers, several at once.

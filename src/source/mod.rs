@@ -1,15 +1,17 @@
 //! Where images come from, and reading one completely.
 //!
-//! A `Source` finds the manifest for a platform and opens blobs; `load` verifies them and has the layers unpacked by `layer/`.
-//! What the files of an image mean is not known here.
+//! A `Source` finds the manifest for a platform and opens blobs; `load` verifies them and has the layers unpacked by `layer/`, and
+//! `encapsulated` puts together the ostree commit that some of them hold. What the files of an image mean is not known here.
 
 mod archive;
+mod assemble;
 mod crew;
 mod dir;
 mod directory;
 mod docker_archive;
 mod docker_name;
 mod documents;
+mod encapsulated;
 mod error;
 mod json;
 mod load;

@@ -21,7 +21,7 @@ fn manifests_of_oci_and_docker_load_as_they_are() {
     copy_with(&["--format", "v2s2"], &format!("oci:{}", gzip.path().display()), &place.at("dir", "docker"));
     let ours = load(&place.at("dir", "docker"), None).unwrap();
     assert_eq!(ours.manifest, raw_manifest(&place.at("dir", "docker")));
-    assert_eq!(ours.layers[0].media_type, "application/vnd.docker.image.rootfs.diff.tar.gzip");
+    assert_eq!(ours.layers[0].blob.media_type, "application/vnd.docker.image.rootfs.diff.tar.gzip");
     assert_eq!(facts(&ours), facts(&gzip.load().unwrap()));
 }
 

@@ -65,7 +65,7 @@ fn layers_that_are_compressed_in_the_archive_count_as_what_they_inflate_to() {
     let ours = load(&archive, None).unwrap();
     assert_eq!(ours.manifest, raw_manifest(&archive));
     assert_eq!(facts(&ours), facts(&load(&place.at("oci", "copy"), None).unwrap()));
-    assert_eq!((ours.layers[0].compressed, ours.ref_name), (one.len() as u64, None));
+    assert_eq!((ours.layers[0].blob.compressed, ours.ref_name), (one.len() as u64, None));
 }
 
 #[test]

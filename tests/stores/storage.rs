@@ -46,7 +46,11 @@ fn manifest_config_and_digests_of_layers_are_those_that_were_pulled() {
     assert_eq!((&ours.manifest, ours.manifest_digest), (&original.manifest, original.manifest_digest));
     assert_eq!(ours.config, original.config);
     let listed = |image: &bootwright::image::Image| -> Vec<_> {
-        image.layers.iter().map(|layer| (layer.digest, layer.media_type.clone(), layer.compressed)).collect()
+        image
+            .layers
+            .iter()
+            .map(|layer| (layer.blob.digest, layer.blob.media_type.clone(), layer.blob.compressed))
+            .collect()
     };
     assert_eq!(listed(&ours), listed(&original));
     assert_eq!(ours.ref_name.as_deref(), Some("quay.io/me/os:1"));
@@ -59,7 +63,7 @@ fn images_of_docker_keep_their_manifest_too() {
     copy_with(&["--format", "v2s2"], &format!("oci:{}", layout.path().display()), &image);
     let ours = load(&image, None).unwrap();
     assert_eq!(ours.manifest, raw_manifest(&image));
-    assert_eq!(ours.layers[0].media_type, "application/vnd.docker.image.rootfs.diff.tar.gzip");
+    assert_eq!(ours.layers[0].blob.media_type, "application/vnd.docker.image.rootfs.diff.tar.gzip");
     assert_eq!(facts(&ours), facts(&layout.load().unwrap()));
 }
 

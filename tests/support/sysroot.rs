@@ -53,6 +53,12 @@ impl Sysroot {
         oracle::agrees(&ostree(), [command, &repo].into_iter().chain(args.iter().copied()))
     }
 
+    /// The dirtree and dirmeta of a commit's root.
+    pub fn root_of(&self, commit: &str) -> Vec<String> {
+        let said = self.repo("ls", &["-d", "-C", commit, "/"]);
+        said.split_whitespace().filter(|word| word.len() == 64).map(str::to_owned).collect()
+    }
+
     /// `ostree admin COMMAND --sysroot=… ARGS`.
     pub fn admin(&self, command: &str, args: &[&str]) -> String {
         let sysroot = format!("--sysroot={}", self.root.path().display());

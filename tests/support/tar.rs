@@ -8,6 +8,8 @@ pub struct Entry {
     pub kind: Kind,
     pub mode: u32,
     pub owner: (u32, u32),
+    /// Seconds since 1970.
+    pub mtime: u64,
     pub xattrs: Vec<(String, Vec<u8>)>,
 }
 
@@ -22,7 +24,7 @@ pub enum Kind {
 }
 
 fn entry(path: &str, kind: Kind, mode: u32) -> Entry {
-    Entry { path: path.to_owned(), kind, mode, owner: (0, 0), xattrs: Vec::new() }
+    Entry { path: path.to_owned(), kind, mode, owner: (0, 0), mtime: 1_700_000_000, xattrs: Vec::new() }
 }
 
 pub fn file(path: &str, bytes: impl Into<Vec<u8>>) -> Entry {
@@ -57,6 +59,11 @@ impl Entry {
 
     pub fn owner(mut self, uid: u32, gid: u32) -> Entry {
         self.owner = (uid, gid);
+        self
+    }
+
+    pub fn time(mut self, mtime: u64) -> Entry {
+        self.mtime = mtime;
         self
     }
 
@@ -114,7 +121,7 @@ fn member(out: &mut Vec<u8>, path: &str, flag: u8, data: &[u8], link: &str, entr
     put(108, format!("{:07o}", entry.owner.0).as_bytes());
     put(116, format!("{:07o}", entry.owner.1).as_bytes());
     put(124, format!("{:011o}", data.len()).as_bytes());
-    put(136, format!("{:011o}", 1_700_000_000).as_bytes());
+    put(136, format!("{:011o}", entry.mtime).as_bytes());
     put(148, b"        ");
     put(156, &[flag]);
     put(157, link.as_bytes());

@@ -45,6 +45,8 @@ pub struct Entry {
     pub gid: u32,
     /// Bytes of a regular file, holes included.
     pub size: u64,
+    /// Of the header, in seconds since 1970; 0 where it is no such number.
+    pub mtime: u64,
     /// In the order of the archive.
     pub xattrs: Vec<Xattr>,
 }

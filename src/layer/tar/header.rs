@@ -78,6 +78,10 @@ impl Header {
     pub fn size(&self) -> &[u8] {
         &self.0[124..136]
     }
+
+    pub fn mtime(&self) -> &[u8] {
+        &self.0[136..148]
+    }
 }
 
 /// The bytes before the first NUL, or all.

@@ -179,6 +179,7 @@ impl<I: Input> Reader<I> {
             uid: self.id(header.uid(), &records, "uid")?,
             gid: self.id(header.gid(), &records, "gid")?,
             size: self.decide_body(header, &records, kind)?,
+            mtime: header::number(header.mtime()).unwrap_or(0),
             xattrs: self.pax(records.xattrs())?,
         })
     }

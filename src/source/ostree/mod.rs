@@ -31,6 +31,7 @@ use local::LocalRepository;
 pub use policy::{Policy, Verification};
 pub use refs::Rev;
 use remote::RemoteRepository;
+pub(super) use tree::Directories;
 
 /// Something that holds ostree objects.
 pub trait Repository: Sync {
