@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::digest::Digest;
 use crate::ostree::object::S_IFREG;
 use crate::ostree::{Checksum, Directory, ObjectName, Xattrs};
@@ -100,7 +102,7 @@ pub struct LayerBlob {
 }
 
 /// A regular file or a symbolic link, as ostree knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Object {
     pub uid: u32,
     pub gid: u32,
@@ -123,6 +125,15 @@ impl Object {
         self.len() == 0
     }
 
+    /// Says that the content lies `by` bytes further back in its spool. An empty one lies nowhere.
+    pub fn move_content(&mut self, by: u64) {
+        if let Payload::Regular(content) = &mut self.payload
+            && content.len > 0
+        {
+            content.at += by;
+        }
+    }
+
     /// In place of a file whose content nobody asked for.
     pub fn unread() -> Self {
         let payload = Payload::Regular(Content::default());
@@ -131,7 +142,7 @@ impl Object {
 }
 
 /// What is in an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Payload {
     Regular(Content),
     /// The target.

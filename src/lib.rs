@@ -10,6 +10,7 @@
 
 pub mod bootloader;
 pub mod build;
+pub mod cache;
 pub mod cli;
 pub mod composefs;
 pub mod config;

@@ -30,6 +30,15 @@ pub enum BootloaderChoice {
     None,
 }
 
+/// Whether layers are kept for the next build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheChoice {
+    /// In the user's cache directory, where there is one.
+    Default,
+    At(PathBuf),
+    None,
+}
+
 /// One build. `None` means that the image or the architecture decides.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -50,6 +59,7 @@ pub struct Request {
     pub default_kernel_args: bool,
     pub seed: Option<Seed>,
     pub customizations: Customizations,
+    pub cache: CacheChoice,
     /// For sources in a registry.
     pub registry: registry::Access,
     /// Credentials with which the machine fetches its upgrades, the text of an `auth.json`.
@@ -85,6 +95,7 @@ impl Request {
             default_kernel_args: true,
             seed: None,
             customizations: Customizations::default(),
+            cache: CacheChoice::None,
             registry: registry::Access::default(),
             pull_secret: None,
             max_layer_size: Bytes(Limits::default().layer),

@@ -2,7 +2,7 @@
 //!
 //! Every content begins at a multiple of 4096 and the rest of its last block is zero, so that a filesystem with blocks of
 //! 4096 bytes can take it over as it is. What the contents are is not known here. The files are gone with the process; one
-//! that nobody reads any more can go before.
+//! that nobody reads any more can go before. Files of a spool that has names can be lent to another one.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,6 +10,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
+
+use serde::{Deserialize, Serialize};
 
 /// Contents begin at multiples of this.
 pub const BLOCK: u64 = 4096;
@@ -24,7 +26,7 @@ const STAGE: usize = 1 << 20;
 const DIRECT: usize = 128 << 10;
 
 /// Where a content lies in the spool. `at` depends on which thread was faster: nothing may be ordered by it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
     pub len: u64,
     pub at: u64,
@@ -47,13 +49,22 @@ pub enum SpoolError {
 #[derive(Debug)]
 pub struct Spool {
     dir: PathBuf,
+    /// Files are named by their numbers, and stay.
+    named: bool,
     room: RwLock<Room>,
+}
+
+/// A file of length [`FILE`], holes included.
+#[derive(Debug)]
+struct Part {
+    file: File,
+    /// Belongs to somebody else, and is never changed here.
+    lent: bool,
 }
 
 #[derive(Debug)]
 struct Room {
-    /// Each of length [`FILE`], holes included.
-    files: Vec<File>,
+    files: Vec<Part>,
     /// Everything before it is given out.
     next: u64,
 }
@@ -61,8 +72,31 @@ struct Room {
 impl Spool {
     /// An empty spool; its files have no names in `dir`.
     pub fn new_in(dir: &Path) -> Result<Self, SpoolError> {
-        let files = vec![file(dir)?];
-        Ok(Self { dir: dir.to_owned(), room: RwLock::new(Room { files, next: 0 }) })
+        Ok(Self {
+            dir: dir.to_owned(),
+            named: false,
+            room: RwLock::new(Room { files: vec![own(unnamed(dir)?)], next: 0 }),
+        })
+    }
+
+    /// An empty spool whose files are `0`, `1`, … in `dir`, and stay there.
+    pub fn named_in(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), named: true, room: RwLock::new(Room { files: Vec::new(), next: 0 }) }
+    }
+
+    /// Takes in all files of a named spool, to be read alone. What was at `at` there is here at the answer plus `at`.
+    pub fn lend(&self, files: Vec<File>) -> u64 {
+        let mut room = self.room.write().unwrap_or_else(PoisonError::into_inner);
+        let base = room.files.len() as u64 * FILE;
+        room.files.extend(files.into_iter().map(|file| Part { file, lent: true }));
+        room.next = room.files.len() as u64 * FILE;
+        base
+    }
+
+    /// How many bytes of each file were given out.
+    pub fn lengths(&self) -> Vec<u64> {
+        let room = self.room.read().unwrap_or_else(PoisonError::into_inner);
+        parts(0, room.next).map(|(_, range)| range.end).collect()
     }
 
     /// A writer for one thread.
@@ -76,7 +110,7 @@ impl Spool {
         let room = self.room.read().unwrap_or_else(PoisonError::into_inner);
         for (file, range) in parts(at, len) {
             let (here, rest) = buf.split_at_mut((range.end - range.start) as usize); // at most `len`
-            let read = room.files[file].read_exact_at(here, range.start);
+            let read = room.files[file].file.read_exact_at(here, range.start);
             read.map_err(|source| SpoolError::Read { dir: self.dir.clone(), at, len, source })?;
             buf = rest;
         }
@@ -108,7 +142,8 @@ impl Spool {
     /// Gives back the room of a file that nobody will read again: reading from it is an error from now on.
     pub fn release(&self, file: usize) -> Result<(), SpoolError> {
         let room = self.room.read().unwrap_or_else(PoisonError::into_inner);
-        room.files[file].set_len(0).map_err(|source| self.refused(0, 0, source))
+        let Part { file, lent } = &room.files[file];
+        if *lent { Ok(()) } else { file.set_len(0).map_err(|source| self.refused(0, 0, source)) }
     }
 
     /// The only place where room is given out.
@@ -118,7 +153,8 @@ impl Spool {
         let end = at.checked_add(len).filter(|end| *end <= i64::MAX.unsigned_abs());
         room.next = end.ok_or_else(|| self.refused(at, len, io::ErrorKind::FileTooLarge.into()))?;
         while (room.files.len() as u64) * FILE < room.next {
-            room.files.push(file(&self.dir)?);
+            let file = if self.named { named(&self.dir, room.files.len())? } else { unnamed(&self.dir)? };
+            room.files.push(own(file));
         }
         Ok(at)
     }
@@ -128,7 +164,7 @@ impl Spool {
         let room = self.room.read().unwrap_or_else(PoisonError::into_inner);
         for (file, range) in parts(at, len) {
             let (here, rest) = bytes.split_at((range.end - range.start) as usize); // at most `len`
-            room.files[file].write_all_at(here, range.start).map_err(|source| self.refused(at, len, source))?;
+            room.files[file].file.write_all_at(here, range.start).map_err(|source| self.refused(at, len, source))?;
             bytes = rest;
         }
         Ok(())
@@ -139,9 +175,21 @@ impl Spool {
     }
 }
 
-/// A new file, as long as it may get: a content may end in a hole.
-fn file(dir: &Path) -> Result<File, SpoolError> {
-    let made = tempfile::tempfile_in(dir).and_then(|file| file.set_len(FILE).map(|()| file));
+fn own(file: File) -> Part {
+    Part { file, lent: false }
+}
+
+fn unnamed(dir: &Path) -> Result<File, SpoolError> {
+    long(dir, tempfile::tempfile_in(dir))
+}
+
+fn named(dir: &Path, number: usize) -> Result<File, SpoolError> {
+    long(dir, File::options().read(true).write(true).create_new(true).open(dir.join(number.to_string())))
+}
+
+/// A new file is as long as it may get: a content may end in a hole.
+fn long(dir: &Path, made: io::Result<File>) -> Result<File, SpoolError> {
+    let made = made.and_then(|file| file.set_len(FILE).map(|()| file));
     made.map_err(|source| SpoolError::Create { dir: dir.to_owned(), source })
 }
 
@@ -357,6 +405,28 @@ mod tests {
         let content = writer.append(b"whole").unwrap();
         writer.flush().unwrap();
         assert_eq!((content.at % BLOCK, read(&spool, content)), (0, b"whole".to_vec()));
+    }
+
+    #[test]
+    fn files_that_are_lent_are_read_behind_the_own_ones_and_never_cut() {
+        let directory = tempfile::tempdir().unwrap();
+        let named = Spool::named_in(directory.path());
+        let mut writer = named.writer();
+        let content = writer.append(b"lent").unwrap();
+        writer.flush().unwrap();
+        assert_eq!(named.lengths(), [SEGMENT]);
+        let spool = Spool::new_in(&std::env::temp_dir()).unwrap();
+        let mut writer = spool.writer();
+        let before = writer.append(b"before").unwrap();
+        let base = spool.lend(vec![File::open(directory.path().join("0")).unwrap()]);
+        let after = writer.append(&vec![7; 5 << 20]).unwrap();
+        writer.flush().unwrap();
+        let lent = Content { at: content.at + base, ..content };
+        let files = |content: Content| Spool::files_of(content.at, content.len).collect::<Vec<_>>();
+        assert_eq!((files(before), files(lent), files(after)), (vec![0], vec![1], vec![2]));
+        spool.release(1).unwrap();
+        assert_eq!((read(&spool, before), read(&spool, lent)), (b"before".to_vec(), b"lent".to_vec()));
+        assert_eq!(read(&spool, after).len(), 5 << 20);
     }
 
     #[test]

@@ -39,7 +39,9 @@ impl Place {
     fn command(&self, image: &str, out: &str, args: &[&str]) -> std::process::Command {
         let partitions = small_partitions(self.directory.path());
         let mut command = program::build(image, &self.path(out));
-        command.args(["--type", "raw", "--no-checksums", "--layout", &partitions, "--seed", SEED]).args(args);
+        command
+            .args(["--type", "raw", "--no-checksums", "--layout", &partitions, "--seed", SEED, "--no-cache"])
+            .args(args);
         command.env("HOME", self.path("home")).env_remove("XDG_CONFIG_HOME").env_remove("XDG_RUNTIME_DIR");
         command.env("CONTAINERS_REGISTRIES_CONF", self.path("registries.conf"));
         command

@@ -308,9 +308,9 @@ fn an_inflated_layer_has_a_limit() {
             .unwrap();
     let limits = Limits { layer: 1 << 20, ..Limits::default() };
     let platform = bootwright::source::Platform::default();
+    let room = bootwright::source::Room { spool_dir: &std::env::temp_dir(), cache: None };
     let resolved = source.resolve(&platform, &limits).unwrap();
-    let refused =
-        bootwright::source::load(&*source, resolved, &std::env::temp_dir(), 2, &limits, &bootwright::progress::Silent);
+    let refused = bootwright::source::load(&*source, resolved, &room, 2, &limits, &bootwright::progress::Silent);
     assert!(matches!(
         refused,
         Err(Error::Layer { source: bootwright::layer::Error::TooLarge { limit: 1_048_576 }, .. })
@@ -340,8 +340,9 @@ fn progress_adds_up_to_the_blobs_and_every_begin_has_an_end() {
         bootwright::source::open(&format!("oci:{}", layout.path().display()).parse().unwrap(), &Default::default())
             .unwrap();
     let (sums, platform) = (Sums::default(), bootwright::source::Platform::default());
+    let room = bootwright::source::Room { spool_dir: &std::env::temp_dir(), cache: None };
     let resolved = source.resolve(&platform, &Limits::default()).unwrap();
-    bootwright::source::load(&*source, resolved, &std::env::temp_dir(), 2, &Limits::default(), &sums).unwrap();
+    bootwright::source::load(&*source, resolved, &room, 2, &Limits::default(), &sums).unwrap();
     let sums = sums.0.into_inner().unwrap();
     assert_eq!(sums.len(), 3);
     assert!(sums.values().all(|&(total, read, ended)| total == read && ended), "{sums:?}");

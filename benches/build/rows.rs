@@ -112,7 +112,7 @@ impl Bench {
         let mut command = words(&[env!("CARGO_BIN_EXE_bootwright"), "build"]);
         command.push(format!("oci:{}:latest", self.oci.display()));
         command.extend(words(options));
-        command.extend(words(&["--progress", "none", "--output", &text(&output)]));
+        command.extend(words(&["--no-cache", "--progress", "none", "--output", &text(&output)]));
         Row { kind, title: format!("build {}", options.join(" ")), command, output: Some(output) }
     }
 

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::{BuildError, base, upstream};
+use crate::cache::Cache;
 use crate::deploy::{self, CommitTree, Imported, Remote, Target, TargetImage};
 use crate::image_ref::{ImageRef, OstreeRef, SourceRef};
 use crate::os::{Architecture, Os, OsError, SelinuxPolicy, architecture};
 use crate::ostree::Commit;
-use crate::progress::Progress;
-use crate::request::Request;
+use crate::progress::{Event, Progress};
+use crate::request::{CacheChoice, Request};
 use crate::source::ostree::{self, PulledCommit, Wanted};
 use crate::source::{self, Loaded};
 use crate::tree::Files;
@@ -45,9 +46,28 @@ pub fn load_image(
     progress: &dyn Progress,
 ) -> Result<Loaded, BuildError> {
     let FoundImage { source, limits, resolved } = found;
+    let cache = cache(request, progress)?;
+    let room = source::Room { spool_dir: scratch, cache: cache.as_ref() };
     deploy::refuse_unsupported(&resolved.labels()?)?;
-    let image = source::load(&*source, resolved, scratch, request.threads, &limits, progress)?;
+    let image = source::load(&*source, resolved, &room, request.threads, &limits, progress)?;
     Ok(Loaded::Container(Box::new(image)))
+}
+
+/// A cache that the user asked for has to work; one of the machine's need not.
+fn cache(request: &Request, progress: &dyn Progress) -> Result<Option<Cache>, BuildError> {
+    let (place, asked) = match &request.cache {
+        CacheChoice::None => return Ok(None),
+        CacheChoice::At(place) => (Some(place.clone()), true),
+        CacheChoice::Default => (Cache::default_place(), false),
+    };
+    match place.map(|place| Cache::open(&place)).transpose() {
+        Ok(cache) => Ok(cache),
+        Err(error) if asked => Err(source::Error::from(error).into()),
+        Err(error) => {
+            progress.report(&Event::Warning(&format!("layers are not kept for the next build: {error}")));
+            Ok(None)
+        }
+    }
 }
 
 fn commit(

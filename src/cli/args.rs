@@ -26,6 +26,8 @@ pub enum Command {
     Test(TestArgs),
     /// Show what is on a disk
     Inspect(InspectArgs),
+    /// Show the layers that are kept for the next build, or drop some
+    Cache(CacheArgs),
     /// List the partition layouts that are built in
     Layouts,
     /// Print a completion script for a shell
@@ -34,8 +36,9 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct BuildArgs {
-    /// The image: docker://HOST/NAME:TAG, oci:DIR[:TAG], oci-archive:FILE[:TAG], containers-storage:NAME[:TAG],
-    /// docker-archive:FILE[:NAME], dir:DIR, ostree:DIR#REF or ostree:URL#REF
+    /// The image: docker://HOST/NAME:TAG, oci:DIR[:TAG], oci-archive:FILE[:TAG],
+    /// containers-storage:NAME[:TAG], docker-archive:FILE[:NAME], dir:DIR, ostree:DIR#REF or
+    /// ostree:URL#REF
     #[arg(verbatim_doc_comment)]
     pub image: String,
     /// What to build; may be given several times, one pass makes them all
@@ -100,7 +103,7 @@ pub struct BuildArgs {
     pub server: ServerArgs,
     #[command(flatten)]
     pub container: ContainerArgs,
-    /// An auth.json that the machine fetches upgrades with; it goes to /etc/ostree/auth.json, 0600
+    /// An auth.json for the machine's upgrades, put into its /etc/ostree for root alone
     #[arg(long, value_name = "FILE", help_heading = CONTAINER)]
     pub pull_secret: Option<PathBuf>,
     #[command(flatten)]
@@ -138,12 +141,47 @@ pub struct ContainerArgs {
     /// Credentials for registries [default: where podman and Docker keep them]
     #[arg(long, value_name = "FILE")]
     pub authfile: Option<PathBuf>,
-    /// false: take any certificate, and http [default: true, unless registries.conf says insecure]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    /// false: take any certificate, and http [default: by registries.conf]
+    #[arg(long, value_name = "BOOL", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub tls_verify: Option<bool>,
     /// Refuse a layer that inflates to more
     #[arg(long, value_name = "SIZE", default_value = "64G")]
     pub max_layer_size: Bytes,
+    /// Keep layers here [default: $XDG_CACHE_HOME/bootwright]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Keep no layers, and take none
+    #[arg(long, conflicts_with = "cache")]
+    pub no_cache: bool,
+}
+
+#[derive(Args)]
+pub struct CacheArgs {
+    #[command(subcommand)]
+    pub action: Option<CacheAction>,
+    /// Where they are kept [default: $XDG_CACHE_HOME/bootwright]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub cache: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub enum CacheAction {
+    /// Drop layers; builds that are running go on
+    Prune(PruneArgs),
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+pub struct PruneArgs {
+    /// Those that no build took for so many days
+    #[arg(long, value_name = "DAYS")]
+    pub unused_for: Option<u32>,
+    /// Those used longest ago, until the rest has this size
+    #[arg(long, value_name = "SIZE")]
+    pub keep: Option<Bytes>,
+    /// All of them
+    #[arg(long)]
+    pub all: bool,
 }
 
 const CONTAINER: &str = "Container images";

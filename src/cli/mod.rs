@@ -3,6 +3,7 @@
 mod args;
 mod bars;
 mod build;
+mod cache;
 mod hint;
 mod inspect;
 mod layouts;
@@ -34,6 +35,7 @@ pub fn main() -> ExitCode {
         Command::Build(args) => build::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Cache(args) => cache::run(&args),
         Command::Layouts => layouts::run(),
         Command::Completions { shell } => {
             let mut script = Vec::new();

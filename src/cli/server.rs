@@ -12,6 +12,7 @@ use super::wrong;
 use crate::config::Secret;
 use crate::http;
 use crate::image_ref::{ImageRef, Location, SourceRef};
+use crate::request::CacheChoice;
 use crate::source::registry;
 
 /// How a server is talked to.
@@ -76,6 +77,17 @@ pub fn first_given(args: &ServerArgs) -> Option<&'static str> {
         ("--tls-client-key", args.tls_client_key.is_some()),
     ];
     given.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
+}
+
+/// Which cache is used for the source.
+pub fn cache(args: &ContainerArgs, source: &SourceRef) -> anyhow::Result<CacheChoice> {
+    match (&args.cache, source) {
+        (Some(_), SourceRef::Ostree(_)) => {
+            Err(wrong(anyhow!("--cache goes with a container image: of {source} no layers are kept")))
+        }
+        (Some(place), _) => Ok(CacheChoice::At(place.clone())),
+        (None, _) => Ok(if args.no_cache { CacheChoice::None } else { CacheChoice::Default }),
+    }
 }
 
 /// The first of the options for registries that was given.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::contents::Contents;
 use super::tar::{Entry, Input, Kind, Reader};
 use super::{Error, METADATA};
@@ -19,7 +21,7 @@ const ENTRY: usize = 512;
 const REPOSITORY: [&str; 3] = ["sysroot", "ostree", "repo"];
 
 /// What a layer consists of.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Applied {
     pub tree: Directory,
     /// In the order in which the layer first has them. Some may not be in the tree: a later entry took their name.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Error;
@@ -46,19 +47,38 @@ pub struct Expected {
 }
 
 /// A layer that has been read.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Finished {
     pub uncompressed: u64,
     pub unpacked: Unpacked,
 }
 
 /// What was in it, by its role.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Unpacked {
     Commit(CommitLayer),
     /// In the order of the layer, each object once.
     Component(Vec<(Checksum, Object)>),
     Derived(Applied),
+}
+
+impl Unpacked {
+    /// Every file and link that the layer brought.
+    pub fn objects(&self) -> &[(Checksum, Object)] {
+        match self {
+            Self::Commit(layer) => &layer.objects,
+            Self::Component(objects) => objects,
+            Self::Derived(applied) => &applied.objects,
+        }
+    }
+
+    pub fn objects_mut(&mut self) -> &mut [(Checksum, Object)] {
+        match self {
+            Self::Commit(layer) => &mut layer.objects,
+            Self::Component(objects) => objects,
+            Self::Derived(applied) => &mut applied.objects,
+        }
+    }
 }
 
 /// What happens beside the work.

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::object::S_IFDIR;
 use super::variant::{Array, Tuple};
 use super::variant_reader::{self, Member};
 use super::{Checksum, Error, Name, Xattrs};
 
 /// Owner, mode and xattrs of a directory.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DirMeta {
     pub uid: u32,
     pub gid: u32,

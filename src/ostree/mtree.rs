@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::metadata::dirtree;
 use super::{Checksum, DirMeta, Name, ObjectKind, ObjectName};
 
@@ -10,7 +12,7 @@ use super::{Checksum, DirMeta, Name, ObjectKind, ObjectName};
 pub const MAX_DEPTH: usize = 256;
 
 /// A directory and everything below it. A name is in `files` or in `dirs`, never in both. Symbolic links are files.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Directory {
     pub meta: DirMeta,
     pub files: BTreeMap<Name, Checksum>,

@@ -4,6 +4,8 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Deref;
 
+use serde::{Deserialize, Serialize};
+
 use super::Error;
 
 /// Linux NAME_MAX.
@@ -11,7 +13,7 @@ const NAME_MAX: usize = 255;
 
 /// The name of one entry of a directory: UTF-8 of 1 to 255 bytes, no `/`, no NUL, neither `.` nor `..`. Its order is that
 /// of its bytes, which is the order of `strcmp`, which is the order of a dirtree.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Name(Box<str>);
 
 impl Name {

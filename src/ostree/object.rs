@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::variant::Tuple;
@@ -15,7 +16,7 @@ pub const S_IFLNK: u32 = 0o120_000;
 pub const S_IFDIR: u32 = 0o040_000;
 
 /// The kinds of object a bare repository holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ObjectKind {
     /// A regular file or a symbolic link.
     File,
@@ -43,7 +44,7 @@ impl fmt::Display for ObjectKind {
 }
 
 /// What an object is called in its repository.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectName {
     pub checksum: Checksum,
     pub kind: ObjectKind,

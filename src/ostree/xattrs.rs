@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Error;
 use super::variant::{Array, Tuple};
 use super::variant_reader::{self, Member};
@@ -11,7 +13,7 @@ use super::variant_reader::{self, Member};
 ///
 /// Values are raw. That of `security.selinux` needs its own trailing NUL, which the caller provides: libostree stores the
 /// context as a C string, and on a kernel without SELinux `fsck` sees just the bytes on the disk.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Xattrs(Arc<BTreeMap<Bytes, Bytes>>);
 
 type Bytes = Box<[u8]>;

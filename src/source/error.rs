@@ -5,6 +5,7 @@ use std::io;
 use super::encapsulated;
 use super::registry::RegistryError;
 use super::storage::StoreError;
+use crate::cache::CacheError;
 use crate::digest::{Digest, DigestError};
 use crate::layer;
 use crate::spool::SpoolError;
@@ -91,6 +92,9 @@ pub enum Error {
     Spool(#[from] SpoolError),
 
     #[error(transparent)]
+    Cache(#[from] CacheError),
+
+    #[error(transparent)]
     Registry(Box<RegistryError>),
 }
 
@@ -113,6 +117,9 @@ impl Error {
                 Some("a larger --max-layer-size allows it".to_owned())
             }
             Self::Registry(error) => error.hint(),
+            Self::Cache(_) => Some(
+                "`bootwright cache prune` makes room; --cache DIR chooses another place, --no-cache none".to_owned(),
+            ),
             Self::Store(error) => error.hint(),
             Self::LayerBlob { source, .. } => source.hint(),
             Self::Layer { source: layer::Error::Blob(layer::BlobError::Read { source, .. }), .. } => {

@@ -8,6 +8,7 @@ use super::assemble::{Assembled, assemble};
 use super::crew::Crew;
 use super::encapsulated::Composition;
 use super::{Error, Limits, Parsed, Resolved, Result, Source, json};
+use crate::cache::{Cache, Key};
 use crate::digest::Digest;
 use crate::image::{Contents, Image, LayerBlob};
 use crate::layer::{self, Compression, Expected, Finished, Role, Watcher};
@@ -17,12 +18,21 @@ use crate::spool::Spool;
 /// More layers at once would need more memory than they save time.
 const MOST_AT_ONCE: usize = 16;
 
-/// Reads the layers of the image that was found; contents go to an unnamed file in `spool_dir`. Up to `threads` layers are read
+/// Where what is read goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Room<'a> {
+    /// Unnamed files are made here.
+    pub spool_dir: &'a Path,
+    /// Layers are taken from here, and those that are not there are entered.
+    pub cache: Option<&'a Cache>,
+}
+
+/// Reads the layers of the image that was found. Up to `threads` layers are read
 /// at once, or as many as the source likes; neither the answer nor the error depends on how many.
 pub fn load(
     source: &dyn Source,
     resolved: Resolved,
-    spool_dir: &Path,
+    room: &Room<'_>,
     threads: usize,
     limits: &Limits,
     progress: &dyn Progress,
@@ -31,9 +41,9 @@ pub fn load(
     let labels = resolved.labels()?;
     let composition = Composition::of(&labels, config.rootfs().diff_ids())?;
     let jobs = jobs(source, &manifest, &config, composition, limits)?;
-    let spool = Spool::new_in(spool_dir)?;
+    let spool = Spool::new_in(room.spool_dir)?;
     let crew = Crew::new(threads.max(source.at_once()).min(MOST_AT_ONCE));
-    let finished = Layers { source, jobs: &jobs, spool: &spool, progress, crew }.read_all()?;
+    let finished = Layers { source, jobs: &jobs, spool: &spool, cache: room.cache, progress, crew }.read_all()?;
     let read = jobs.iter().zip(finished).map(|(job, finished)| (job.blob(finished.uncompressed), finished.unpacked));
     let Assembled { base, layers, objects, warnings } = assemble(composition, read, &labels)?;
     let mut image = Image {
@@ -109,6 +119,7 @@ struct Layers<'a> {
     source: &'a dyn Source,
     jobs: &'a [Job],
     spool: &'a Spool,
+    cache: Option<&'a Cache>,
     progress: &'a dyn Progress,
     crew: Crew,
 }
@@ -136,11 +147,33 @@ impl Layers<'_> {
     }
 
     fn read(&self, index: usize, digest: Digest) -> Result<Finished> {
+        let Some(cache) = self.cache else { return self.read_into(self.spool, index, digest) };
+        let expected = &self.jobs[index].expected;
+        let key = Key { role: expected.role, diff_id: expected.diff_id };
+        let cached = match cache.layer(key) {
+            Some(cached) if cached.inflated() > expected.limit => {
+                let source = layer::Error::TooLarge { limit: expected.limit };
+                return Err(Error::Layer { index, digest, source });
+            }
+            Some(cached) => {
+                self.progress.report(&Event::Advance { task: Task::Layer(index), by: expected.blob.size });
+                cached
+            }
+            None => {
+                let making = cache.begin()?;
+                let finished = self.read_into(&making.spool, index, digest)?;
+                cache.enter(key, making, finished)?
+            }
+        };
+        Ok(cached.lend_to(self.spool))
+    }
+
+    fn read_into(&self, spool: &Spool, index: usize, digest: Digest) -> Result<Finished> {
         let job = &self.jobs[index];
         let blob = self.source.blob(&job.kept);
         let blob = blob.map_err(|source| Error::LayerBlob { index, digest, source: Box::new(source) })?;
         let watch = Watch { layers: self, index };
-        layer::run(blob, &job.expected, self.spool, &watch).map_err(|source| Error::Layer { index, digest, source })
+        layer::run(blob, &job.expected, spool, &watch).map_err(|source| Error::Layer { index, digest, source })
     }
 }
 

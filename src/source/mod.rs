@@ -31,7 +31,7 @@ use crate::image::{Contents, Image};
 use crate::image_ref::ImageRef;
 use crate::spool::Spool;
 pub use error::{Error, Result};
-pub use load::load;
+pub use load::{Room, load};
 pub use platform::Platform;
 
 use self::ostree::PulledCommit;

@@ -127,7 +127,8 @@ pub fn load_with(image: &str, architecture: Option<&str>, threads: usize) -> Res
     let source = source::open(&image, &Default::default())?;
     let platform = Platform::new(architecture);
     let resolved = source.resolve(&platform, &Limits::default())?;
-    source::load(&*source, resolved, &std::env::temp_dir(), threads, &Limits::default(), &Silent)
+    let room = source::Room { spool_dir: &std::env::temp_dir(), cache: None };
+    source::load(&*source, resolved, &room, threads, &Limits::default(), &Silent)
 }
 
 /// An entry of a layer.

@@ -14,6 +14,8 @@ pub struct Ended {
 pub fn bootwright() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bootwright"));
     command.env_remove("SOURCE_DATE_EPOCH").env_remove("NO_COLOR").stdin(Stdio::null());
+    // Without a home there is no cache.
+    command.env_remove("HOME").env_remove("XDG_CACHE_HOME");
     command
 }
 

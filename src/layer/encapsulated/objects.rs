@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::Error;
 use super::member::{Member, linked_xattrs, member};
 use super::xattrs::XattrSets;
@@ -23,7 +25,7 @@ const EACH: u64 = 256;
 type Files = Vec<(Checksum, Object)>;
 
 /// What a commit layer consists of.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct CommitLayer {
     pub commit: Checksum,
     /// The commit, its signatures where it has some, and directories. Compared with their names, not yet parsed.
