@@ -4,7 +4,7 @@
 # What the build of the test OS and `bootwright test` need.
 DEMO_PACKAGES := mmdebstrap qemu-system-x86 qemu-utils ovmf gcc libc6-dev
 # The judges of the tests. The loaders are Debian's own signed ones, to tell EFI programs apart.
-TEST_PACKAGES := $(DEMO_PACKAGES) acl attr dosfstools e2fsprogs erofs-utils fdisk file fsverity gdisk gpg gpg-agent grub-common grub-pc-bin \
+TEST_PACKAGES := $(DEMO_PACKAGES) acl attr docker-registry dosfstools e2fsprogs erofs-utils fdisk file fsverity gdisk gpg gpg-agent grub-common grub-pc-bin \
 	extlinux grub-efi-amd64-bin grub-efi-amd64-signed libarchive-tools libxml2-utils mount mtools nginx-light openssl ostree passwd python3 selinux-policy-default selinux-utils shim-signed skopeo \
 	syslinux syslinux-common syslinux-efi systemd systemd-boot-efi tar util-linux
 

@@ -24,7 +24,8 @@ pub fn examine(keys: &[SignedPublicKey], signed: &[u8], packets: &[u8], now: i64
         .collect()
 }
 
-fn fact(keys: &[SignedPublicKey], signed: &[u8], signature: &Signature, now: i64) -> SignatureFact {
+/// What one signature over `signed` is worth.
+pub fn fact(keys: &[SignedPublicKey], signed: &[u8], signature: &Signature, now: i64) -> SignatureFact {
     let made = signature.created().map(|time| i64::from(time.as_secs()));
     let (signer, status) =
         keys.iter().find_map(|key| by_certificate(key, signed, signature, now)).unwrap_or_else(|| {

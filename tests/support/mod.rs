@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Every test binary uses its own part of this module.
 
 pub mod disk;
+pub mod gpg;
 pub mod mini_image;
 pub mod mounted;
 pub mod nginx;
