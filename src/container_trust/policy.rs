@@ -144,10 +144,10 @@ struct Document {
 struct Requirements(Vec<Requirement>);
 
 impl TryFrom<Vec<Requirement>> for Requirements {
-    type Error = &'static str;
+    type Error = String;
 
-    fn try_from(requirements: Vec<Requirement>) -> Result<Self, &'static str> {
-        if requirements.is_empty() { Err("a list of requirements is empty") } else { Ok(Self(requirements)) }
+    fn try_from(requirements: Vec<Requirement>) -> Result<Self, String> {
+        if requirements.is_empty() { Err("a list of requirements is empty".to_owned()) } else { Ok(Self(requirements)) }
     }
 }
 

@@ -6,12 +6,11 @@ use base64ct::{Base64, Encoding};
 use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
-use super::json::{Object, object, present};
+use super::json::{object, present};
 use super::signed_identity::SignedIdentity;
 use crate::trust::Spki;
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "Object<Written>")]
+#[derive(Clone, Debug)]
 pub enum Requirement {
     InsecureAcceptAnything,
     Reject,
@@ -105,10 +104,16 @@ enum KeyType {
     Reserved,
 }
 
-impl TryFrom<Object<Written>> for Requirement {
+impl<'de> Deserialize<'de> for Requirement {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        object::<Written, D>(deserializer)?.try_into().map_err(D::Error::custom)
+    }
+}
+
+impl TryFrom<Written> for Requirement {
     type Error = String;
 
-    fn try_from(Object(written): Object<Written>) -> Result<Self, String> {
+    fn try_from(written: Written) -> Result<Self, String> {
         match written {
             Written::InsecureAcceptAnything {} => Ok(Self::InsecureAcceptAnything),
             Written::Reject {} => Ok(Self::Reject),

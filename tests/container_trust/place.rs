@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::registry::{OCI_MANIFEST, Registry};
-use super::skopeo::Judge;
+use super::skopeo::{Judge, Verdict};
 use crate::support::gpg::Gpg;
 
 /// A registry, a lookaside in a directory, and the keys `vendor` and `other` of gpg.
@@ -179,4 +179,39 @@ pub fn in_directory(path: &Path, label: &str) -> String {
     fs::write(path.join(Digest::of(&config).hex()), config).unwrap();
     fs::write(path.join("manifest.json"), &manifest).unwrap();
     Digest::of(&manifest).to_string()
+}
+
+pub fn accept() -> Value {
+    json!([{"type": "insecureAcceptAnything"}])
+}
+
+pub fn reject() -> Value {
+    json!([{"type": "reject"}])
+}
+
+/// A policy with one scope of `docker`; everything else is rejected.
+pub fn docker(scope: &str, requirements: Value) -> Value {
+    json!({"default": reject(), "transports": {"docker": {scope: requirements}}})
+}
+
+/// A policy for all of `dir:`, by the name that the signature gives.
+pub fn of_name(requirement: &str, keys: &Value) -> Value {
+    let mut requirement = json!({"type": requirement, "signedIdentity": {"type": "exactRepository", "dockerRepository": "quay.io/me/os"}});
+    requirement.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+    json!({"default": reject(), "transports": {"dir": {"": [requirement]}}})
+}
+
+/// Asks both for their verdict on the only signature of an image in a directory, and fails where they differ.
+pub fn both_say(place: &Place, policy: &Value, image: &Path, signature: &[u8], what: &str) -> bool {
+    fs::write(image.join("signature-1"), signature).unwrap();
+    let file = policy_file(place.directory(), policy);
+    let ours = ours_in_directory(&Policy::load(&file).unwrap(), image);
+    let theirs = place.judge().signature_verdict(&file, &format!("dir:{}", image.display()));
+    assert_eq!(ours.is_ok(), theirs == Verdict::Accepted, "{what}: {ours:?}, {theirs:?}");
+    ours.is_ok()
+}
+
+pub fn base64(bytes: &[u8]) -> String {
+    use base64ct::Encoding as _;
+    base64ct::Base64::encode_string(bytes)
 }
