@@ -78,7 +78,8 @@ impl InRegistry<'_> {
             let mut url = base.clone();
             let digits = manifest.hex();
             // The components of a repository's path need no escapes.
-            url.set_path(&format!("{}/{}@sha256={digits}/signature-{number}", base.path(), self.reference.path()));
+            let (base, path) = (base.path().trim_end_matches('/'), self.reference.path());
+            url.set_path(&format!("{base}/{path}@sha256={digits}/signature-{number}"));
             let Some(bytes) = self.lookaside_file(&url)? else { return Ok(None) };
             budget.spend(&bytes, &self.places())?;
             signatures::file(&bytes, without_secrets(&url).to_string()).map(Some)

@@ -3,8 +3,9 @@
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
-use super::json::{Object, object};
+use super::json::{Object, Unique, object};
 use super::reference::Reference;
 
 /// Of simple signing by GPG.
@@ -18,8 +19,9 @@ pub const COSIGN: &str = "cosign container image signature";
 pub struct Payload {
     #[serde(deserialize_with = "object")]
     critical: Critical,
-    #[serde(deserialize_with = "object_or_null")]
-    optional: Option<Optional>,
+    /// Whether it is there and not `null`.
+    #[serde(deserialize_with = "optional")]
+    optional: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,15 +47,6 @@ struct Identity {
     docker_reference: String,
 }
 
-/// Other keys may be here.
-#[derive(Debug, Deserialize)]
-struct Optional {
-    #[serde(rename = "creator")]
-    _creator: Option<String>,
-    #[serde(default, rename = "timestamp", deserialize_with = "whole_seconds")]
-    _timestamp: (),
-}
-
 impl Payload {
     /// Reads the payload of a signature whose type has to be `kind`.
     pub fn parse(bytes: &[u8], kind: &str) -> Result<Self, serde_json::Error> {
@@ -63,7 +56,7 @@ impl Payload {
             return Err(serde_json::Error::custom(format!("its type is `{found}`, and `{kind}` is expected")));
         }
         // cosign writes `null` where nobody gave it annotations.
-        if payload.optional.is_none() && kind != COSIGN {
+        if !payload.optional && kind != COSIGN {
             return Err(serde_json::Error::custom("`optional` is null"));
         }
         Ok(payload)
@@ -84,14 +77,17 @@ impl Payload {
     }
 }
 
-/// The key has to be there.
-fn object_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Optional>, D::Error> {
-    let optional: Option<Object<Optional>> = Option::deserialize(deserializer)?;
-    Ok(optional.map(|optional| optional.0))
-}
-
-fn whole_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
-    let seconds: Option<f64> = Option::deserialize(deserializer)?;
-    let whole = seconds.is_none_or(|seconds| seconds.fract() == 0.0 && seconds.abs() < 9.2e18);
-    if whole { Ok(()) } else { Err(D::Error::custom("`timestamp` is not a whole number")) }
+/// Who made it and when, neither of which is used; other keys may be there.
+fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    let entries: Option<Unique<Value>> = Option::deserialize(deserializer)?;
+    let Some(Unique(entries)) = entries else { return Ok(false) };
+    if !matches!(entries.get("creator"), None | Some(Value::Null | Value::String(_))) {
+        return Err(D::Error::custom("`creator` is not a string"));
+    }
+    let whole = |seconds: f64| seconds.fract() == 0.0 && seconds.abs() < 9.2e18;
+    match entries.get("timestamp") {
+        None | Some(Value::Null) => Ok(true),
+        Some(seconds) if seconds.as_f64().is_some_and(whole) => Ok(true),
+        Some(_) => Err(D::Error::custom("`timestamp` is not a whole number")),
+    }
 }

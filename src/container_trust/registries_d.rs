@@ -168,3 +168,25 @@ fn read(path: &Path) -> Result<Option<Document>, RegistriesDError> {
     serde_saphyr::from_slice(&text)
         .map_err(|error| RegistriesDError::Yaml { path: path.to_owned(), why: error.to_string() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Debian's skopeo takes the last one; its upstream refuses since it reads YAML strictly.
+    #[test]
+    fn a_namespace_that_is_twice_in_a_file_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = "docker:\n  a.b:\n    lookaside: file:///a\n  a.b:\n    lookaside: file:///b\n";
+        fs::write(directory.path().join("a.yaml"), text).unwrap();
+        let error = RegistriesD::load(directory.path()).unwrap_err().to_string();
+        assert!(error.contains("a.yaml is not the YAML it should be: "), "{error}");
+    }
+
+    #[test]
+    fn without_a_directory_the_lookaside_is_the_default() {
+        let registries = RegistriesD::load(Path::new("/nonexistent")).unwrap();
+        let keeping = registries.keeping(&"quay.io/me/os".parse().unwrap()).unwrap();
+        assert_eq!((keeping.lookaside.unwrap().scheme(), keeping.use_sigstore_attachments), ("file", false));
+    }
+}
