@@ -113,7 +113,7 @@ impl InRegistry<'_> {
         for layer in attached.layers() {
             let media_type = layer.media_type().to_string();
             let payload = if media_type == signature::PAYLOAD {
-                self.payload(&layer.digest().to_string(), &what)?
+                self.payload(layer.digest().as_ref(), &what)?
             } else {
                 Vec::new()
             };

@@ -108,7 +108,7 @@ impl Policy {
     }
 
     /// The most specific scope decides alone.
-    pub fn rule(&self, identity: &Identity) -> Rule<'_> {
+    pub(super) fn rule(&self, identity: &Identity) -> Rule<'_> {
         let found = self.document.transports.get(identity.transport()).and_then(|scopes| {
             let mut wanted = identity.scopes().iter().map(String::as_str).chain([""]);
             wanted.find_map(|scope| scopes.get_key_value(scope))

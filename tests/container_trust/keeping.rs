@@ -12,6 +12,9 @@ use super::signing::{KeyPair, attach, cosign_payload};
 use super::skopeo::Verdict;
 use super::support::server::{Fault, Server};
 
+/// Whether a signature in the lookaside and one in the registry are found; `None`: the files are wrong.
+type Found = Option<(bool, bool)>;
+
 #[test]
 fn registries_d_says_where_signatures_are_as_it_does_to_skopeo() {
     let place = Place::new();
@@ -31,9 +34,8 @@ fn registries_d_says_where_signatures_are_as_it_does_to_skopeo() {
         json!([{"type": "sigstoreSigned", "keyPath": key.public, "signedIdentity": {"type": "matchRepository"}}]),
     );
     let section = |namespace: &str, line: &str| format!("docker:\n  {namespace}:\n    {line}\n");
-    // Files; whether a signature in the lookaside and one in the registry are found. `None`: the files are wrong.
     let attachments = "use-sigstore-attachments: ";
-    let cases: Vec<(Vec<String>, Option<(bool, bool)>)> = vec![
+    let cases: Vec<(Vec<String>, Found)> = vec![
         (vec![], Some((false, false))),
         (
             vec![String::new(), "# nothing\n".into(), "default-docker:\n".into(), "docker:\n".into()],

@@ -127,7 +127,7 @@ fn signed_messages_of_gpg_count_here_and_there_while_their_key_may_sign() {
     assert!(!says("vendor", &message, "a signature that was made before its key"));
 }
 
-/// Debian's skopeo asks for the primary key itself; containers/image takes subkeys since 5.36.
+/// Debian's skopeo asks for the primary key itself; containers/image takes subkeys since August 2025.
 #[test]
 fn a_signing_subkey_signs_for_its_certificate() {
     let place = Place::without_registry();
