@@ -131,6 +131,22 @@ fn bytes_that_are_no_signature_are_said_to_be_none_and_never_panic() {
     }
 }
 
+/// A standalone or timestamp signature covers one byte at most: over every document that begins alike, it would be good.
+#[test]
+fn only_signatures_over_documents_count() {
+    let gpg = Gpg::new();
+    gpg.key("ed", "ed25519", "never", None);
+    let signature = gpg.sign("ed", DATA, &[]);
+    // A header of two bytes, the version, then the type (RFC 9580 §5.2.3).
+    assert_eq!((signature[0], &signature[2..4]), (0x88, &[4, 0][..]));
+    for other in [0x02, 0x10, 0x13, 0x1f, 0x40] {
+        let mut changed = signature.clone();
+        changed[3] = other;
+        let status = status(&[gpg.export("ed", true)], DATA, &changed);
+        assert!(matches!(&status, Status::Malformed { why } if why.contains("not over a document")), "{status:?}");
+    }
+}
+
 #[test]
 fn files_that_are_no_keys_are_refused_with_the_reason() {
     let gpg = Gpg::new();

@@ -1,5 +1,9 @@
 //! Whether an image fulfils what the policy asks of it.
 
+use std::path::Path;
+
+use base64ct::{Base64, Encoding};
+
 use super::identity::Identity;
 use super::payload::{self, Payload};
 use super::policy::Policy;
@@ -10,10 +14,6 @@ use super::signatures::Signatures;
 use super::verdict::{Accepted, Flaw, Proof, Refused, Why};
 use crate::digest::Digest;
 use crate::trust::{self, Keys, Spki, Status};
-
-use std::path::Path;
-
-use base64ct::{Base64, Encoding};
 
 /// What is to be used.
 #[derive(Clone, Copy, Debug)]
@@ -72,12 +72,11 @@ impl Hearing<'_> {
             Requirement::SigstoreSigned { keys, identity } => {
                 let keys = keys.public_keys()?;
                 let admits = |signed: &Reference| identity.admits(wanted, signed);
-                self.first_good(self.of_manifest()?, |found| sigstore(found, keys.iter(), admits, wanted))
+                self.first_good(self.of_manifest()?, |found| sigstore(found, &keys, admits, wanted))
             }
             Requirement::CosignKeys(keys) => {
                 let admits = |signed: &Reference| wanted.is_none_or(|wanted| wanted.name() == signed.name());
-                let keys = || keys.iter().map(|(_, key)| key);
-                self.first_good(self.of_manifest_and_index()?, |found| sigstore(found, keys(), admits, wanted))
+                self.first_good(self.of_manifest_and_index()?, |found| sigstore(found, keys, admits, wanted))
             }
         }
     }
@@ -133,9 +132,9 @@ impl Hearing<'_> {
 }
 
 /// Judges a cosign signature; attachments that are none have no say, but for bundles, which are signatures that are not read.
-fn sigstore<'k>(
+fn sigstore(
     (digest, signature): &Found,
-    mut keys: impl Iterator<Item = &'k Spki> + Clone,
+    keys: &[Spki],
     admits: impl Fn(&Reference) -> bool,
     wanted: Option<&Reference>,
 ) -> Option<Result<Proof, Flaw>> {
@@ -146,13 +145,12 @@ fn sigstore<'k>(
     if media_type != signature::PAYLOAD {
         return None;
     }
-    let mut judge = || {
+    let judge = || {
         let malformed = |why: &str| Flaw::Malformed { why: why.to_owned() };
         let text = annotations.get(signature::SIGNATURE).ok_or_else(|| malformed("it has a payload alone"))?;
         let bytes = Base64::decode_vec(text).map_err(|_| malformed("it is not base64"))?;
-        let tried = keys.clone();
-        let good = keys.find(|key| key.verifies(payload, &bytes));
-        let key = good.ok_or_else(|| Flaw::WrongKey { tried: tried.map(Spki::fingerprint).collect() })?;
+        let good = keys.iter().find(|key| key.verifies(payload, &bytes));
+        let key = good.ok_or_else(|| Flaw::WrongKey { tried: keys.iter().map(Spki::fingerprint).collect() })?;
         let payload = parse(payload, payload::COSIGN)?;
         check(&payload, digest, &admits, wanted)?;
         Ok(Proof::SigstoreSigned { key: key.fingerprint(), signed_as: payload.name().to_owned() })

@@ -93,7 +93,7 @@ impl Policy {
     /// that is read, for a key signs many images, and a registry could serve another of them; a `dir:`, which has no name, is
     /// taken by its digest alone.
     pub fn of_cosign_keys(paths: &[PathBuf]) -> Result<Self, TrustError> {
-        let keys = paths.iter().map(|path| Ok((path.clone(), Spki::read(path)?))).collect::<Result<_, TrustError>>()?;
+        let keys = paths.iter().map(|path| Spki::read(path)).collect::<Result<_, _>>()?;
         let default = Requirements(vec![Requirement::CosignKeys(keys)]);
         Ok(Self { origin: Origin::CosignKeys, document: Document { default, transports: BTreeMap::new() } })
     }

@@ -25,7 +25,7 @@ pub enum Requirement {
         identity: SignedIdentity,
     },
     /// As [`Self::SigstoreSigned`], from the command line; no policy file says it.
-    CosignKeys(Vec<(PathBuf, Spki)>),
+    CosignKeys(Vec<Spki>),
     /// It is valid, and no image can fulfil it here.
     Unsupported {
         requirement: &'static str,

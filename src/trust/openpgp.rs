@@ -2,7 +2,7 @@
 
 use pgp::composed::{Deserializable, DetachedSignature, SignedPublicKey};
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::packet::Signature;
+use pgp::packet::{Signature, SignatureType};
 use pgp::types::{KeyDetails, VerifyingKey};
 
 use super::{SignatureFact, Signer, Status, certificate};
@@ -73,6 +73,10 @@ fn status(
     obstacle: impl FnOnce() -> Option<Status>,
     now: i64,
 ) -> Status {
+    // Signatures of other types cover a key, or no more than a document's first byte.
+    if !matches!(signature.typ(), Some(SignatureType::Binary | SignatureType::Text)) {
+        return Status::Malformed { why: "it is not over a document".to_owned() };
+    }
     match signature.hash_alg() {
         Some(weak @ (HashAlgorithm::Md5 | HashAlgorithm::Sha1 | HashAlgorithm::Ripemd160)) => {
             return Status::Weak { why: format!("its hash is {weak}") };
