@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `build` is the sentence that connects the rooms. Rooms marked as leaves (`ostree`, `composefs`, `ext4`, `fat`, `qcow2`,
-//! `grub_pc`, `http`, `selinux`, `trust`)
+//! `grub_pc`, `http`, `selinux`, `trust`, and `container_trust` on top of it)
 //! know nothing of the others. Only `cli` prints.
 
 pub mod bootloader;
@@ -14,6 +14,7 @@ pub mod cache;
 pub mod cli;
 pub mod composefs;
 pub mod config;
+pub mod container_trust;
 pub mod containers_conf;
 pub mod customize;
 pub mod deploy;

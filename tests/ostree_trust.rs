@@ -5,86 +5,15 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use bootwright::trust::{self, Keys, Signatures, Status};
+use support::gpg::Gpg;
 use support::mini_image::{self, small_partitions};
 use support::program;
 use support::repository::{BRANCH, Repository};
 use support::server::Server;
 use support::sysroot;
 use support::tar::file;
-
-/// A home of gpg with its own keys. Its agent goes with it.
-struct Gpg {
-    home: tempfile::TempDir,
-}
-
-impl Gpg {
-    fn new() -> Gpg {
-        Gpg { home: tempfile::Builder::new().prefix("gpg").tempdir_in("/tmp").unwrap() }
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(oracle::tool("gpg", "gpg gpg-agent"));
-        command.env("GNUPGHOME", self.home.path()).env("LC_ALL", "C");
-        command.args(["--batch", "--quiet", "--no-tty", "--yes", "--passphrase", "", "--pinentry-mode", "loopback"]);
-        command
-    }
-
-    fn says(&self, args: &[&str]) -> String {
-        let output = self.command().args(args).output().unwrap();
-        assert!(output.status.success(), "gpg {args:?}: {}", oracle::said(&output));
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    /// Makes a key and answers its fingerprint.
-    fn key(&self, name: &str, algorithm: &str, expires: &str, faked_time: Option<&str>) -> String {
-        let time = faked_time.map(|time| format!("--faked-system-time={time}"));
-        let mut args: Vec<&str> = time.iter().map(String::as_str).collect();
-        args.extend(["--allow-weak-key-signatures", "--quick-generate-key", name, algorithm, "sign", expires]);
-        self.says(&args);
-        self.fingerprint(name)
-    }
-
-    fn fingerprint(&self, name: &str) -> String {
-        let listing = self.says(&["--with-colons", "--list-keys", name]);
-        listing.lines().find_map(|line| line.strip_prefix("fpr:::::::::")).unwrap().trim_end_matches(':').to_owned()
-    }
-
-    fn export(&self, name: &str, armored: bool) -> PathBuf {
-        let path = self.home.path().join(format!("{name}-{armored}.key"));
-        let armor = if armored { "--armor" } else { "--no-armor" };
-        self.says(&[armor, "--output", path.to_str().unwrap(), "--export", name]);
-        path
-    }
-
-    /// A detached binary signature.
-    fn sign(&self, name: &str, bytes: &[u8], args: &[&str]) -> Vec<u8> {
-        let (data, signature) = (self.home.path().join("data"), self.home.path().join("data.sig"));
-        fs::write(&data, bytes).unwrap();
-        let paths = ["--output", signature.to_str().unwrap(), "--detach-sign", data.to_str().unwrap()];
-        self.says(&[args, &["--local-user", name], &paths].concat());
-        fs::read(signature).unwrap()
-    }
-
-    /// Whether gpg calls the signature good, and the key valid.
-    fn verifies(&self, bytes: &[u8], signature: &[u8]) -> bool {
-        let (data, file) = (self.home.path().join("check"), self.home.path().join("check.sig"));
-        fs::write(&data, bytes).unwrap();
-        fs::write(&file, signature).unwrap();
-        let args = ["--status-fd", "1", "--verify", file.to_str().unwrap(), data.to_str().unwrap()];
-        let output = self.command().args(args).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        output.status.success() && said.contains("GOODSIG")
-    }
-}
-
-impl Drop for Gpg {
-    fn drop(&mut self) {
-        let _ = Command::new("gpgconf").env("GNUPGHOME", self.home.path()).args(["--kill", "all"]).output();
-    }
-}
 
 fn status(keys: &[PathBuf], signed: &[u8], signature: &[u8]) -> Status {
     let keys = Keys::read(keys, &[]).unwrap();
@@ -159,10 +88,7 @@ fn expired_revoked_and_weak_keys_each_have_a_word_of_their_own() {
 
     let fingerprint = gpg.key("revoked", "ed25519", "never", None);
     let signature = gpg.sign("revoked", DATA, &[]);
-    let certificate = gpg.home.path().join(format!("openpgp-revocs.d/{fingerprint}.rev"));
-    let text = fs::read_to_string(&certificate).unwrap().replace(":-----BEGIN", "-----BEGIN");
-    fs::write(&certificate, text).unwrap();
-    gpg.says(&["--import", certificate.to_str().unwrap()]);
+    gpg.revoke(&fingerprint);
     assert_eq!(status(&[gpg.export("revoked", true)], DATA, &signature), Status::RevokedKey);
 
     gpg.key("short", "rsa1024", "never", None);
@@ -202,6 +128,22 @@ fn bytes_that_are_no_signature_are_said_to_be_none_and_never_panic() {
         let facts = examine(&flipped);
         // What is not covered by the signature (the unhashed area) may change.
         assert!(facts.len() <= 2, "{facts:?}");
+    }
+}
+
+/// A standalone or timestamp signature covers one byte at most: over every document that begins alike, it would be good.
+#[test]
+fn only_signatures_over_documents_count() {
+    let gpg = Gpg::new();
+    gpg.key("ed", "ed25519", "never", None);
+    let signature = gpg.sign("ed", DATA, &[]);
+    // A header of two bytes, the version, then the type (RFC 9580 §5.2.3).
+    assert_eq!((signature[0], &signature[2..4]), (0x88, &[4, 0][..]));
+    for other in [0x02, 0x10, 0x13, 0x1f, 0x40] {
+        let mut changed = signature.clone();
+        changed[3] = other;
+        let status = status(&[gpg.export("ed", true)], DATA, &changed);
+        assert!(matches!(&status, Status::Malformed { why } if why.contains("not over a document")), "{status:?}");
     }
 }
 

@@ -49,6 +49,12 @@ impl Keys {
         Ok(keys)
     }
 
+    /// OpenPGP certificates, armored or binary, that lie in no file of their own; `name` says in errors where they are from.
+    pub fn of_certificates(name: &str, bytes: &[u8]) -> Result<Self, TrustError> {
+        let gpg = certificates(bytes).map_err(|error| error.of(Path::new(name)))?;
+        Ok(Self { gpg, ..Self::default() })
+    }
+
     pub fn is_empty(&self) -> bool {
         !self.has_gpg() && !self.has_sign()
     }
@@ -77,12 +83,10 @@ impl Keys {
     }
 
     fn add_sign_keys(&mut self, bytes: &[u8]) -> Result<(), Wrong> {
-        let text = std::str::from_utf8(bytes).map_err(|_| Wrong::no_key("it is not text"))?;
-        if text.contains("PRIVATE KEY-----") {
-            return Err(Wrong::Secret);
-        }
+        let text = public_text(bytes)?;
         if text.contains("-----BEGIN ") {
-            return self.add_pem(text);
+            self.spki.extend(Spki::all_of_pem(text).map_err(Wrong::no_key)?);
+            return Ok(());
         }
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         let mut found = false;
@@ -92,18 +96,19 @@ impl Keys {
         }
         if found { Ok(()) } else { Err(Wrong::no_key("it is empty")) }
     }
+}
 
-    fn add_pem(&mut self, text: &str) -> Result<(), Wrong> {
-        let blocks = text.split("-----BEGIN PUBLIC KEY-----").skip(1);
-        let before = self.spki.len();
-        for block in blocks {
-            let body =
-                block.split_once("-----END PUBLIC KEY-----").ok_or_else(|| Wrong::no_key("its PEM has no end"))?.0;
-            let body: String = body.split_whitespace().collect();
-            let der = Base64::decode_vec(&body).map_err(|_| Wrong::no_key("its PEM is not base64"))?;
-            self.spki.push(Spki::new(der).ok_or_else(|| Wrong::no_key(Spki::EXPECTED))?);
-        }
-        if self.spki.len() > before { Ok(()) } else { Err(Wrong::no_key("it has no PEM block `PUBLIC KEY`")) }
+impl Spki {
+    /// The first key of a PEM file; sigstore's tools ignore what follows it.
+    pub fn read(path: &Path) -> Result<Self, TrustError> {
+        Self::of_pem(path, &read(path)?)
+    }
+
+    /// As [`Self::read`], of bytes that errors call `name`.
+    pub fn of_pem(name: &Path, bytes: &[u8]) -> Result<Self, TrustError> {
+        let first =
+            public_text(bytes).and_then(|text| Ok(Self::all_of_pem(text).map_err(Wrong::no_key)?.swap_remove(0)));
+        first.map_err(|error| error.of(name))
     }
 }
 
@@ -125,6 +130,12 @@ impl Wrong {
             Self::Secret => TrustError::SecretKey { path },
         }
     }
+}
+
+/// Text that holds no secret key.
+fn public_text(bytes: &[u8]) -> Result<&str, Wrong> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Wrong::no_key("it is not text"))?;
+    if text.contains("PRIVATE KEY-----") { Err(Wrong::Secret) } else { Ok(text) }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TrustError> {

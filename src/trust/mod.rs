@@ -1,15 +1,18 @@
-//! Who signed a file: detached OpenPGP signatures, and the bare ed25519 and SPKI ones of libostree (`ostree-gpg-verifier.c`,
-//! `ostree-sign-ed25519.c`, `ostree-sign-spki.c`).
+//! Who signed a file: OpenPGP signatures, detached or as signed messages, and the bare ed25519 and SPKI ones of libostree
+//! (`ostree-gpg-verifier.c`, `ostree-sign-ed25519.c`, `ostree-sign-spki.c`).
 //!
 //! Keys and signatures come in as bytes. Where signatures are kept, and what becomes of a file that has none, is not known here.
 
 mod certificate;
 mod keys;
+mod message;
 mod openpgp;
 mod public_key;
 mod verdict;
 
 pub use keys::{Keys, TrustError};
+pub use message::{MessageError, examine_message};
+pub use public_key::Spki;
 pub use verdict::{Distrust, SignatureFact, Signer, Status, decide};
 
 /// Signatures over one file, by kind.

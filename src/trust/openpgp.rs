@@ -2,7 +2,7 @@
 
 use pgp::composed::{Deserializable, DetachedSignature, SignedPublicKey};
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::packet::Signature;
+use pgp::packet::{Signature, SignatureType};
 use pgp::types::{KeyDetails, VerifyingKey};
 
 use super::{SignatureFact, Signer, Status, certificate};
@@ -24,7 +24,8 @@ pub fn examine(keys: &[SignedPublicKey], signed: &[u8], packets: &[u8], now: i64
         .collect()
 }
 
-fn fact(keys: &[SignedPublicKey], signed: &[u8], signature: &Signature, now: i64) -> SignatureFact {
+/// What one signature over `signed` is worth.
+pub fn fact(keys: &[SignedPublicKey], signed: &[u8], signature: &Signature, now: i64) -> SignatureFact {
     let made = signature.created().map(|time| i64::from(time.as_secs()));
     let (signer, status) =
         keys.iter().find_map(|key| by_certificate(key, signed, signature, now)).unwrap_or_else(|| {
@@ -72,6 +73,10 @@ fn status(
     obstacle: impl FnOnce() -> Option<Status>,
     now: i64,
 ) -> Status {
+    // Signatures of other types cover a key, or no more than a document's first byte.
+    if !matches!(signature.typ(), Some(SignatureType::Binary | SignatureType::Text)) {
+        return Status::Malformed { why: "it is not over a document".to_owned() };
+    }
     match signature.hash_alg() {
         Some(weak @ (HashAlgorithm::Md5 | HashAlgorithm::Sha1 | HashAlgorithm::Ripemd160)) => {
             return Status::Weak { why: format!("its hash is {weak}") };

@@ -3,6 +3,7 @@
 
 pub mod chunked;
 pub mod disk;
+pub mod gpg;
 pub mod importer;
 pub mod mini_image;
 pub mod mounted;
