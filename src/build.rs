@@ -3,6 +3,7 @@
 mod base;
 mod choose;
 mod origin;
+mod trust;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::path::Path;
 pub use choose::{Offer, bootloader};
 use origin::{Deployable, Upstream};
 pub use origin::{architecture, find_image, import, load_image};
+pub use trust::admit;
 
 use crate::bootloader::{Addition, Boot, Loader, LoaderFiles, Places};
 use crate::customize;
@@ -66,6 +68,8 @@ pub enum BuildError {
     RemoteWithoutUrl { name: String },
     #[error("{asked} is asked for as the root filesystem, and only ext4 is written yet")]
     RootFilesystem { asked: RootFilesystem },
+    #[error("signatures are to be enforced on the machine, and {why}")]
+    NothingToEnforce { why: String },
     #[error("the image asks for the boot loader `{0}`, and only GRUB is installed yet")]
     ImageBootloader(String),
 }

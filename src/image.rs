@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::container_trust::Accepted;
 use crate::digest::Digest;
 use crate::ostree::object::S_IFREG;
 use crate::ostree::{Checksum, Directory, ObjectName, Xattrs};
@@ -25,6 +26,8 @@ pub struct Image {
     pub created: Option<String>,
     /// Annotation `org.opencontainers.image.ref.name` of the entry in the layout's index, or the reference in the registry.
     pub ref_name: Option<String>,
+    /// By which policy it was accepted, where one was asked.
+    pub accepted: Option<Accepted>,
     /// The ostree commit that the image was made of, where it is one of these.
     pub base: Option<Base>,
     /// All layers, or those over the base; as in the manifest, the lowest first.

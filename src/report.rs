@@ -6,6 +6,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use crate::bootloader::Summary;
+use crate::container_trust::Accepted;
 use crate::deploy::{Imported, Sysroot, Target};
 use crate::image::Image;
 use crate::os::Os;
@@ -44,6 +45,9 @@ pub struct ImageFacts {
     /// The ostree commit that the image was made of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_commit: Option<String>,
+    /// By what signatures, or without any; none where no policy was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Accepted>,
     pub layers: Vec<LayerFacts>,
 }
 
@@ -133,6 +137,7 @@ impl ImageFacts {
             target: target.to_string(),
             architecture: image.architecture.clone(),
             created: image.created.clone(),
+            accepted: image.accepted.clone(),
             version: crate::deploy::image_version(&image.labels).map(str::to_owned),
             base_commit: image.base.as_ref().map(|base| base.commit.to_string()),
             layers: layers.collect(),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bootloader::Provided;
 use crate::config::{Customizations, Secret};
+use crate::container_trust::Policy;
 use crate::deploy::TargetImage;
 use crate::image_ref::SourceRef;
 use crate::layout::Layout;
@@ -11,7 +12,7 @@ use crate::os::{Architecture, RootFilesystem};
 use crate::output::OutputType;
 use crate::qcow2::Compression;
 use crate::seed::Seed;
-use crate::source::ostree::{Access, Policy};
+use crate::source::ostree::{self, Access};
 use crate::source::{Limits, registry};
 use crate::units::Bytes;
 
@@ -28,6 +29,17 @@ pub enum BootloaderChoice {
     Syslinux,
     /// Something else brings a boot loader
     None,
+}
+
+/// What is asked of container images.
+#[derive(Clone, Debug, Default)]
+pub struct TrustRequest {
+    /// Without one every image is taken.
+    pub policy: Option<Policy>,
+    /// Every upgrade of the machine has to be signed, by the machine's own policy.
+    pub enforce: bool,
+    /// The time at which keys have to be good, in seconds since 1970.
+    pub now: i64,
 }
 
 /// Whether layers are kept for the next build.
@@ -59,6 +71,7 @@ pub struct Request {
     pub default_kernel_args: bool,
     pub seed: Option<Seed>,
     pub customizations: Customizations,
+    pub trust: TrustRequest,
     pub cache: CacheChoice,
     /// For sources in a registry.
     pub registry: registry::Access,
@@ -95,6 +108,7 @@ impl Request {
             default_kernel_args: true,
             seed: None,
             customizations: Customizations::default(),
+            trust: TrustRequest::default(),
             cache: CacheChoice::None,
             registry: registry::Access::default(),
             pull_secret: None,
@@ -111,7 +125,7 @@ impl Request {
 #[derive(Clone, Debug, Default)]
 pub struct OstreeRequest {
     /// Which commits are taken.
-    pub policy: Policy,
+    pub policy: ostree::Policy,
     pub access: Access,
     /// Name and URL of the remote that the machine upgrades from.
     pub remote_name: Option<String>,

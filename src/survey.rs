@@ -53,10 +53,21 @@ pub struct ImageSurvey {
     pub created: Option<String>,
     pub version: Option<String>,
     pub labels: BTreeMap<String, String>,
+    /// What the policy says; none where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust: Option<TrustSurvey>,
     /// The lowest first.
     pub layers: Vec<LayerSurvey>,
     /// What a machine would upgrade from, where nothing else is asked for.
     pub target: String,
+}
+
+/// Whether a build would take the image.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrustSurvey {
+    pub accepted: bool,
+    /// By which signature and rule, or why not.
+    pub because: String,
 }
 
 /// A layer as the manifest lists it.
@@ -107,7 +118,11 @@ fn of_image(
     progress: &dyn Progress,
 ) -> Result<Survey, BuildError> {
     let found = build::find_image(image, request)?;
-    let image = facts(request, &found.resolved)?;
+    let trust = match build::admit(image, &found, &request.trust) {
+        Ok(accepted) => accepted.map(|accepted| TrustSurvey { accepted: true, because: accepted.to_string() }),
+        Err(error) => Some(TrustSurvey { accepted: false, because: error.to_string() }),
+    };
+    let image = ImageSurvey { trust, ..facts(request, &found.resolved)? };
     let mut survey = Survey {
         source: request.image.to_string(),
         size: None,
@@ -118,7 +133,7 @@ fn of_image(
         obstacle: None,
         warnings: Vec::new(),
     };
-    match build::load_image(found, request, scratch, progress) {
+    match build::load_image(found, None, request, scratch, progress) {
         Ok(loaded) => {
             survey.size = Some(loaded.contents().objects.iter().map(|(_, object)| object.len()).sum());
             survey.add_system(system(request, loaded));
@@ -150,6 +165,7 @@ fn facts(request: &Request, resolved: &Resolved) -> Result<ImageSurvey, BuildErr
         version: image_version(&labels).map(str::to_owned),
         layers: layers.collect(),
         labels,
+        trust: None,
         target,
     })
 }

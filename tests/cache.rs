@@ -87,7 +87,8 @@ fn what_is_damaged_is_read_anew() {
     let place = Place::new();
     let wanted = place.wanted();
     place.cached();
-    let damages: [(&str, fn(&Path)); 4] = [
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 4] = [
         ("index", |path| fs::write(path, "").unwrap()),
         ("index", |path| {
             let mut bytes = fs::read(path).unwrap();

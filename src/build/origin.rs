@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::{BuildError, base, upstream};
+use super::{BuildError, base, trust, upstream};
 use crate::cache::Cache;
+use crate::container_trust::Accepted;
 use crate::deploy::{self, CommitTree, Imported, Remote, Target, TargetImage};
 use crate::image_ref::{ImageRef, OstreeRef, SourceRef};
 use crate::os::{Architecture, Os, OsError, SelinuxPolicy, architecture};
@@ -17,14 +18,18 @@ use crate::tree::Files;
 /// Reads the source; its contents go to an unnamed file in `scratch`.
 pub fn load(request: &Request, scratch: &Path, progress: &dyn Progress) -> Result<Loaded, BuildError> {
     match &request.image {
-        SourceRef::Container(image) => load_image(find_image(image, request)?, request, scratch, progress),
+        SourceRef::Container(image) => {
+            let found = find_image(image, request)?;
+            let accepted = trust::admit(image, &found, &request.trust)?;
+            load_image(found, accepted, request, scratch, progress)
+        }
         SourceRef::Ostree(reference) => commit(reference, request, scratch, progress),
     }
 }
 
 /// An image whose documents are known, and nothing else yet.
 pub struct FoundImage {
-    source: Box<dyn source::Source>,
+    pub source: Box<dyn source::Source>,
     limits: source::Limits,
     pub resolved: source::Resolved,
 }
@@ -41,6 +46,7 @@ pub fn find_image(image: &ImageRef, request: &Request) -> Result<FoundImage, Bui
 /// Reads its layers. What its labels rule out is refused before.
 pub fn load_image(
     found: FoundImage,
+    accepted: Option<Accepted>,
     request: &Request,
     scratch: &Path,
     progress: &dyn Progress,
@@ -49,7 +55,8 @@ pub fn load_image(
     let cache = cache(request, progress)?;
     let room = source::Room { spool_dir: scratch, cache: cache.as_ref() };
     deploy::refuse_unsupported(&resolved.labels()?)?;
-    let image = source::load(&*source, resolved, &room, request.threads, &limits, progress)?;
+    let mut image = source::load(&*source, resolved, &room, request.threads, &limits, progress)?;
+    image.accepted = accepted;
     Ok(Loaded::Container(Box::new(image)))
 }
 
@@ -183,6 +190,8 @@ pub fn upstream(request: &Request, loaded: &Loaded, os: &Os, files: &Files<'_>) 
         Some(target) => (target.clone(), None),
         None => TargetImage::default_for(image.ref_name.as_deref(), os.release.id.as_deref()),
     };
+    let target = trust::target(target, request, os)?;
     let warning = warning.or_else(|| target.pinned_warning());
+    let warning = warning.or(trust::machine_warning(&target, files)?);
     Ok(Upstream { target: Target::Image(target), remote: None, warning })
 }

@@ -103,6 +103,9 @@ pub struct BuildArgs {
     pub server: ServerArgs,
     #[command(flatten)]
     pub container: ContainerArgs,
+    /// The machine refuses upgrades that its own policy.json does not want
+    #[arg(long, help_heading = CONTAINER)]
+    pub enforce_container_sigpolicy: bool,
     /// An auth.json for the machine's upgrades, put into its /etc/ostree for root alone
     #[arg(long, value_name = "FILE", help_heading = CONTAINER)]
     pub pull_secret: Option<PathBuf>,
@@ -144,6 +147,12 @@ pub struct ContainerArgs {
     /// false: take any certificate, and http [default: by registries.conf]
     #[arg(long, value_name = "BOOL", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub tls_verify: Option<bool>,
+    /// Take the image only as this policy.json says [default: the machine's]
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Take it only with a cosign signature by one of these keys, PEM; repeatable
+    #[arg(long, value_name = "FILE", conflicts_with = "policy")]
+    pub cosign_key: Vec<PathBuf>,
     /// Refuse a layer that inflates to more
     #[arg(long, value_name = "SIZE", default_value = "64G")]
     pub max_layer_size: Bytes,

@@ -57,6 +57,7 @@ fn request(args: &BuildArgs) -> anyhow::Result<Request> {
     Ok(Request {
         registry: server::access(&args.server, &args.container, &image)?,
         pull_secret: args.pull_secret.as_deref().map(|path| server::pull_secret(path, &image)).transpose()?,
+        trust: server::trust(&args.container, args.enforce_container_sigpolicy, &image)?,
         cache: server::cache(&args.container, &image)?,
         max_layer_size: args.container.max_layer_size,
         ostree: ostree::request(args, &image)?,

@@ -72,6 +72,7 @@ fn build_hint(error: &BuildError) -> Option<String> {
         BuildError::NoArchitecture => "say it with --target-arch".to_owned(),
         BuildError::RemoteIsShipped { .. } => "choose another name with --remote-name, or leave --remote-url away".to_owned(),
         BuildError::RemoteWithoutUrl { .. } => "say where it is with --remote-url".to_owned(),
+        BuildError::NothingToEnforce { .. } => "give the policy that the machine will have with --policy, or --cosign-key".to_owned(),
         BuildError::RootFilesystem { .. } => "build with --rootfs ext4".to_owned(),
         BuildError::Source(error) => return error.hint(),
         BuildError::Ostree(error) => return error.hint(),

@@ -46,6 +46,7 @@ fn given(args: &InspectArgs) -> Option<&'static str> {
 fn run_source(args: &InspectArgs, source: SourceRef) -> anyhow::Result<Outcome> {
     let request = Request {
         registry: server::access(&args.server, &args.container, &source)?,
+        trust: server::trust(&args.container, false, &source)?,
         cache: server::cache(&args.container, &source)?,
         max_layer_size: args.container.max_layer_size,
         architecture: args.target_arch,

@@ -53,8 +53,7 @@ fn only_for_refs(name: &str, source: &SourceRef) -> anyhow::Error {
 
 /// What every look at a repository needs.
 pub fn read(args: &OstreeArgs, http: http::Options) -> anyhow::Result<OstreeRequest> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let now = i64::try_from(now)?;
+    let now = now()?;
     if let Some(id) = args.collection_id.as_deref().filter(|id| !refs::is_collection(id)) {
         bail!("--collection-id `{id}` is no collection: a reverse domain name such as org.example.Os is");
     }
@@ -67,6 +66,12 @@ pub fn read(args: &OstreeArgs, http: http::Options) -> anyhow::Result<OstreeRequ
     };
     let content = args.content_url.as_deref().map(|url| self::url(url).context("--content-url")).transpose()?;
     Ok(OstreeRequest { policy, access: Access { http, content, now }, remote_name: None, remote_url: None })
+}
+
+/// Seconds since 1970.
+pub fn now() -> anyhow::Result<i64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Ok(i64::try_from(now)?)
 }
 
 /// The first of the options that was given.

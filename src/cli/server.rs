@@ -10,9 +10,10 @@ use serde_json::Value;
 use super::args::{ContainerArgs, ServerArgs};
 use super::wrong;
 use crate::config::Secret;
+use crate::container_trust::Policy;
 use crate::http;
 use crate::image_ref::{ImageRef, Location, SourceRef};
-use crate::request::CacheChoice;
+use crate::request::{CacheChoice, TrustRequest};
 use crate::source::registry;
 
 /// How a server is talked to.
@@ -77,6 +78,26 @@ pub fn first_given(args: &ServerArgs) -> Option<&'static str> {
         ("--tls-client-key", args.tls_client_key.is_some()),
     ];
     given.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
+}
+
+/// What is asked of the image.
+pub fn trust(args: &ContainerArgs, enforce: bool, source: &SourceRef) -> anyhow::Result<TrustRequest> {
+    let given = [
+        ("--policy", args.policy.is_some()),
+        ("--cosign-key", !args.cosign_key.is_empty()),
+        ("--enforce-container-sigpolicy", enforce),
+    ];
+    if let SourceRef::Ostree(_) = source {
+        return match given.into_iter().find(|(_, given)| *given) {
+            Some((name, _)) => Err(wrong(anyhow!("{name} goes with a container image, not with {source}"))),
+            None => Ok(TrustRequest::default()),
+        };
+    }
+    let policy = match &args.cosign_key[..] {
+        [] => Policy::find(args.policy.as_deref()).map_err(wrong)?,
+        keys => Some(Policy::of_cosign_keys(keys).map_err(wrong)?),
+    };
+    Ok(TrustRequest { policy, enforce, now: super::ostree::now()? })
 }
 
 /// Which cache is used for the source.

@@ -49,6 +49,9 @@ fn of_image(page: &mut Page, image: &ImageSurvey) {
     page.line("Version", image.version.as_deref().unwrap_or_default());
     page.line("Architecture", &image.architecture);
     page.line("Upgrades from", &image.target);
+    if let Some(trust) = &image.trust {
+        page.line(if trust.accepted { "Trusted" } else { "NOT trusted" }, &trust.because);
+    }
     for (number, layer) in image.layers.iter().enumerate() {
         let (size, kind) = (Bytes(layer.compressed), layer.media_type.rsplit('.').next().unwrap_or_default());
         page.line(&format!("Layer {number}"), &format!("{}  {size}  {kind}", layer.digest));

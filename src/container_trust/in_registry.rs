@@ -35,7 +35,7 @@ pub trait Fetch {
 
 /// What belongs to an image in a registry.
 pub struct InRegistry<'a> {
-    pub reference: &'a Reference,
+    pub reference: Reference,
     pub keeping: Keeping,
     pub fetch: &'a dyn Fetch,
 }

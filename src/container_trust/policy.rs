@@ -83,8 +83,13 @@ impl Policy {
         if bytes.len() as u64 > LIMIT {
             return Err(PolicyError::TooLarge { path: path.to_owned() });
         }
+        Self::parse(path, &bytes)
+    }
+
+    /// What stands in the file `path`, which need not be one of this machine.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, PolicyError> {
         let Object(document) =
-            serde_json::from_slice(&bytes).map_err(|source| PolicyError::Json { path: path.to_owned(), source })?;
+            serde_json::from_slice(bytes).map_err(|source| PolicyError::Json { path: path.to_owned(), source })?;
         Ok(Self { origin: Origin::File(path.to_owned()), document })
     }
 

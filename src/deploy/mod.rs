@@ -75,10 +75,6 @@ pub enum DeployError {
         "the boot menu cannot show the system's name `{title}` (PRETTY_NAME in os-release, and the commit's version): {reason}"
     )]
     Title { title: String, reason: String },
-    #[error(
-        "the image's install configuration sets `enforce-container-sigpolicy`, and checking signatures is not supported yet"
-    )]
-    SignaturePolicy,
     #[error("the object {0} is named by a tree of the image, but the image does not bring it")]
     MissingObject(crate::ostree::Checksum),
 }

@@ -93,9 +93,6 @@ pub fn sysroot(
     options: &Options<'_>,
 ) -> Result<Sysroot, DeployError> {
     stateroot::check_name(options.stateroot)?;
-    if os.install.enforce_container_sigpolicy {
-        return Err(DeployError::SignaturePolicy);
-    }
     let mut checkout = checkout;
     let time = options.time;
     let boot_checksum =

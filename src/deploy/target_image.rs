@@ -6,7 +6,11 @@ use super::DeployError;
 
 /// A registry reference without transport, such as `quay.io/example/os:latest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TargetImage(String);
+pub struct TargetImage {
+    name: String,
+    /// Upgrades have to be signed, by the policy of the machine.
+    signed: bool,
+}
 
 impl TargetImage {
     /// The reference that a local image was given when it was stored, when it names a registry; else a placeholder on
@@ -21,54 +25,66 @@ impl TargetImage {
         let name = os_id
             .filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
             .unwrap_or("os");
-        let target = TargetImage(format!("localhost/{name}:{tag}"));
+        let target = TargetImage { name: format!("localhost/{name}:{tag}"), signed: false };
         let warning = unserved(&target);
         (target, Some(warning))
     }
 
     /// A digest never moves on, so a machine that follows one finds no upgrades.
     pub fn pinned_warning(&self) -> Option<String> {
-        self.0
+        self.name
             .contains('@')
-            .then(|| format!("the machine would never find an upgrade: `{}` names a digest, not a tag", self.0))
+            .then(|| format!("the machine would never find an upgrade: `{}` names a digest, not a tag", self.name))
     }
 
     /// As refs and skopeo say it.
     pub fn with_transport(&self) -> String {
-        format!("docker://{}", self.0)
+        format!("docker://{}", self.name)
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// The same image, every upgrade of which has to be signed.
+    pub fn signed(self) -> TargetImage {
+        TargetImage { signed: true, ..self }
+    }
+
+    pub fn is_signed(&self) -> bool {
+        self.signed
     }
 
     /// As the deployment's origin file names it (`ostree-ext`: container-image-reference).
     pub fn origin(&self) -> String {
-        format!("ostree-unverified-registry:{}", self.0)
+        match self.signed {
+            true => format!("ostree-image-signed:docker://{}", self.name),
+            false => format!("ostree-unverified-registry:{}", self.name),
+        }
     }
 }
 
 impl FromStr for TargetImage {
     type Err = DeployError;
 
-    /// Takes `host/repo:tag`, also with `docker://` or `ostree-unverified-registry:` before it.
+    /// Takes `host/repo:tag`, also with `docker://` or what an origin file has before it.
     fn from_str(text: &str) -> Result<TargetImage, DeployError> {
         let refuse = |reason| Err(DeployError::Target { reference: text.to_owned(), reason });
-        let bare = ["docker://", "ostree-unverified-registry:", "ostree-unverified-image:docker://"];
-        let name = bare.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
-        if ["ostree-image-signed:", "ostree-remote-registry:", "ostree-remote-image:"]
-            .iter()
-            .any(|prefix| text.starts_with(prefix))
-        {
-            return refuse("signed origins are not supported yet");
+        if text.starts_with("ostree-remote-") {
+            return refuse("signatures of ostree commits inside of images are not supported yet");
         }
+        let bare = ["docker://", "ostree-unverified-registry:", "ostree-unverified-image:docker://"];
+        let (signed, name) = match text.strip_prefix("ostree-image-signed:docker://") {
+            Some(name) => (true, name),
+            None => (false, bare.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text)),
+        };
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:@+[]".contains(&b)) {
             return refuse("a registry reference such as `quay.io/example/os:latest` is expected");
         }
         if !names_registry(name) {
             return refuse("it names no registry host: write `host/name:tag`");
         }
-        Ok(TargetImage(name.to_owned()))
+        Ok(TargetImage { name: name.to_owned(), signed })
     }
 }
 
@@ -80,7 +96,7 @@ fn names_registry(reference: &str) -> bool {
 }
 
 fn unserved(target: &TargetImage) -> String {
-    let name = &target.0;
+    let name = &target.name;
     format!("the machine would upgrade from `{name}`, which no registry serves: say where it does with --target-imgref")
 }
 
@@ -116,7 +132,7 @@ mod tests {
     #[test]
     fn target_references_need_a_host() {
         assert_eq!("docker://quay.io/a/b:c".parse::<TargetImage>().unwrap().with_transport(), "docker://quay.io/a/b:c");
-        for text in ["os:latest", "", "quay.io", "quay.io/a b", "ostree-image-signed:docker://quay.io/a"] {
+        for text in ["os:latest", "", "quay.io", "quay.io/a b", "ostree-remote-registry:r:quay.io/a"] {
             assert!(text.parse::<TargetImage>().is_err(), "{text}");
         }
     }

@@ -10,6 +10,9 @@ use super::directory::Directory;
 use super::documents::{self, Documents};
 use super::oci_layout::Files;
 use super::{Error, Limits, Platform, Resolved, Result, Source, json};
+use crate::container_trust::{InDirectory, Nowhere, Policy, Signatures};
+use crate::digest::Digest;
+use crate::image_ref::ImageRef;
 use crate::layer::Compression;
 
 const MANIFEST: &str = "manifest.json";
@@ -54,12 +57,24 @@ impl Dir {
 impl Source for Dir {
     fn resolve(&self, platform: &Platform, limits: &Limits) -> Result<Resolved> {
         let file = self.file(MANIFEST, "the manifest")?;
-        let top = documents::read(file, limits.manifest, MANIFEST, &self.0.location())?;
-        let top = documents::describe(&top, MANIFEST)?;
+        let bytes = documents::read(file, limits.manifest, MANIFEST, &self.0.location())?;
+        let top = documents::describe(&bytes, MANIFEST)?;
         let documents = Described { dir: self, top: top.digest().clone() };
         let (manifest, manifest_digest) = documents::manifest(&documents, top, platform, limits)?;
         let config = documents::config(&documents, &manifest, platform, limits)?;
-        Ok(Resolved { manifest, manifest_digest, config, ref_name: None })
+        let index = (bytes != manifest).then_some(bytes);
+        Ok(Resolved { manifest, manifest_digest, config, index, ref_name: None })
+    }
+
+    fn signatures<'a>(
+        &'a self,
+        image: &ImageRef,
+        resolved: &Resolved,
+        _policy: &Policy,
+    ) -> Result<Box<dyn Signatures + 'a>> {
+        let ImageRef::Dir { path } = image else { return Ok(Box::new(Nowhere("dir"))) };
+        let primary = resolved.index.as_deref().map_or(resolved.manifest_digest, Digest::of);
+        Ok(Box::new(InDirectory { path: path.clone(), primary }))
     }
 
     fn kept(&self, manifest: &ImageManifest, _config: &ImageConfiguration) -> Result<Vec<Descriptor>> {

@@ -116,7 +116,13 @@ impl Source for DockerArchive {
             }
         };
         let manifest_digest = Digest::of(&manifest);
-        Ok(Resolved { manifest, manifest_digest, config: self.config.clone(), ref_name: self.name.clone() })
+        Ok(Resolved {
+            manifest,
+            manifest_digest,
+            config: self.config.clone(),
+            index: None,
+            ref_name: self.name.clone(),
+        })
     }
 
     /// The manifest calls all layers compressed, and has the digests of what they inflate to.

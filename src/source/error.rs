@@ -6,6 +6,7 @@ use super::encapsulated;
 use super::registry::RegistryError;
 use super::storage::StoreError;
 use crate::cache::CacheError;
+use crate::container_trust::{ReferenceError, Refused, RegistriesDError};
 use crate::digest::{Digest, DigestError};
 use crate::layer;
 use crate::spool::SpoolError;
@@ -92,6 +93,15 @@ pub enum Error {
     Spool(#[from] SpoolError),
 
     #[error(transparent)]
+    Refused(#[from] Box<Refused>),
+
+    #[error(transparent)]
+    RegistriesD(#[from] RegistriesDError),
+
+    #[error("{0}")]
+    Reference(ReferenceError),
+
+    #[error(transparent)]
     Cache(#[from] CacheError),
 
     #[error(transparent)]
@@ -117,6 +127,7 @@ impl Error {
                 Some("a larger --max-layer-size allows it".to_owned())
             }
             Self::Registry(error) => error.hint(),
+            Self::Refused(refused) => refused.hint(),
             Self::Cache(_) => Some(
                 "`bootwright cache prune` makes room; --cache DIR chooses another place, --no-cache none".to_owned(),
             ),

@@ -52,6 +52,7 @@ pub fn load(
         labels,
         created: config.created().clone(),
         ref_name: resolved.ref_name,
+        accepted: None,
         manifest: resolved.manifest,
         config: resolved.config,
         base,

@@ -3,6 +3,7 @@
 //! A `Source` finds the manifest for a platform and opens blobs; `load` verifies them and has the layers unpacked by `layer/`, and
 //! `encapsulated` puts together the ostree commit that some of them hold. What the files of an image mean is not known here.
 
+mod admission;
 mod archive;
 mod assemble;
 mod crew;
@@ -26,10 +27,12 @@ use std::io::Read;
 
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest};
 
+use crate::container_trust::{Identity, Nowhere, Policy, Signatures};
 use crate::digest::Digest;
 use crate::image::{Contents, Image};
 use crate::image_ref::ImageRef;
 use crate::spool::Spool;
+pub use admission::admit;
 pub use error::{Error, Result};
 pub use load::{Room, load};
 pub use platform::Platform;
@@ -62,6 +65,21 @@ pub trait Source: Sync {
     fn at_once(&self) -> usize {
         1
     }
+
+    /// The image as policies name it.
+    fn identity(&self, image: &ImageRef) -> Result<Identity> {
+        admission::identity(image)
+    }
+
+    /// Where its signatures are; most places keep none.
+    fn signatures<'a>(
+        &'a self,
+        image: &ImageRef,
+        _resolved: &Resolved,
+        _policy: &Policy,
+    ) -> Result<Box<dyn Signatures + 'a>> {
+        Ok(Box::new(Nowhere(admission::transport(image))))
+    }
 }
 
 /// The documents of an image.
@@ -70,6 +88,8 @@ pub struct Resolved {
     pub manifest: Vec<u8>,
     pub manifest_digest: Digest,
     pub config: Vec<u8>,
+    /// The index that led to the manifest, byte for byte, where the source has signatures for it.
+    pub index: Option<Vec<u8>>,
     /// The name the image has where it lies, or that a machine follows in a registry.
     pub ref_name: Option<String>,
 }

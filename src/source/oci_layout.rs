@@ -39,7 +39,7 @@ impl<F: Files> Source for OciLayout<F> {
         let ref_name = ref_name(entry).map(str::to_owned);
         let (manifest, manifest_digest) = documents::manifest(self, entry.clone(), platform, limits)?;
         let config = documents::config(self, &manifest, platform, limits)?;
-        Ok(Resolved { manifest, manifest_digest, config, ref_name })
+        Ok(Resolved { manifest, manifest_digest, config, index: None, ref_name })
     }
 
     fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>> {

@@ -118,7 +118,7 @@ impl Place {
         let tag = &text[reference.name().len() + 1..];
         let manifest = repository.get_manifest(tag);
         let keeping = registries.keeping(&reference).unwrap();
-        let signatures = InRegistry { reference: &reference, keeping, fetch: &repository };
+        let signatures = InRegistry { reference: reference.clone(), keeping, fetch: &repository };
         let image = Image { identity: &Identity::docker(&reference), manifest: &manifest, index: None };
         admit(policy, image, &signatures, now())
     }

@@ -26,7 +26,7 @@ fn a_cosign_key_takes_the_image_or_the_index_that_led_to_it_under_its_own_reposi
     let keeping = Keeping::find(&policy, &reference).unwrap();
     assert_eq!(keeping, Keeping { lookaside: None, use_sigstore_attachments: true });
     let verdict = |policy: &Policy, reference: &Reference, manifest: &[u8], index: Option<&[u8]>| {
-        let signatures = InRegistry { reference, keeping: keeping.clone(), fetch: &repository };
+        let signatures = InRegistry { reference: reference.clone(), keeping: keeping.clone(), fetch: &repository };
         let identity = Identity::docker(reference);
         admit(policy, Image { identity: &identity, manifest, index }, &signatures, place::now())
     };

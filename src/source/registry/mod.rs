@@ -4,6 +4,7 @@ mod blob;
 mod challenge;
 mod error;
 mod session;
+mod signatures;
 
 use std::io::{Cursor, Read};
 use std::path::PathBuf;
@@ -15,11 +16,12 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
 use super::documents::{self, Documents};
-use super::{Limits, Platform, Resolved, Source, json};
+use super::{Limits, Platform, Resolved, Source, admission, json};
+use crate::container_trust::{InRegistry, Keeping, Policy, Signatures};
 use crate::containers_conf::{Place, Registries, certificates, credentials};
 use crate::digest::Digest;
 use crate::http::{self, Client, HttpError};
-use crate::image_ref::RegistryRef;
+use crate::image_ref::{ImageRef, RegistryRef};
 use blob::Blob;
 pub use error::{RegistryError, Result};
 use session::Session;
@@ -135,7 +137,8 @@ impl Source for Registry {
         let (_, first) = self.opened(limits)?;
         let (manifest, manifest_digest) = documents::manifest(self, first.descriptor.clone(), platform, limits)?;
         let config = documents::config(self, &manifest, platform, limits)?;
-        Ok(Resolved { manifest, manifest_digest, config, ref_name: Some(self.reference.followed()) })
+        let index = (first.bytes != manifest).then(|| first.bytes.clone());
+        Ok(Resolved { manifest, manifest_digest, config, index, ref_name: Some(self.reference.followed()) })
     }
 
     fn blob(&self, descriptor: &Descriptor) -> super::Result<Box<dyn Read + Send>> {
@@ -144,6 +147,17 @@ impl Source for Registry {
 
     fn at_once(&self) -> usize {
         LAYERS_AT_ONCE
+    }
+
+    fn signatures<'a>(
+        &'a self,
+        _image: &ImageRef,
+        _resolved: &Resolved,
+        policy: &Policy,
+    ) -> super::Result<Box<dyn Signatures + 'a>> {
+        let reference = admission::reference(&self.reference.to_string())?;
+        let keeping = Keeping::find(policy, &reference)?;
+        Ok(Box::new(InRegistry { reference, keeping, fetch: self }))
     }
 }
 
