@@ -45,7 +45,7 @@ pub struct ImageFacts {
     /// The ostree commit that the image was made of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_commit: Option<String>,
-    /// By what signatures, or without any; none where no policy was asked.
+    /// By whose signatures, where the policy asked for some.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Accepted>,
     pub layers: Vec<LayerFacts>,
@@ -137,7 +137,7 @@ impl ImageFacts {
             target: target.to_string(),
             architecture: image.architecture.clone(),
             created: image.created.clone(),
-            accepted: image.accepted.clone(),
+            accepted: image.accepted.clone().filter(Accepted::is_signed),
             version: crate::deploy::image_version(&image.labels).map(str::to_owned),
             base_commit: image.base.as_ref().map(|base| base.commit.to_string()),
             layers: layers.collect(),

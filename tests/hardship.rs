@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oracle::{agrees, tool};
 use support::mini_image::{MiniImage, small_partitions};
@@ -104,6 +104,12 @@ fn a_full_disk_is_an_error_with_a_hint_and_leaves_nothing() {
     }
 }
 
+/// When a build is killed.
+enum Kill {
+    After(u64),
+    WhenItWrites,
+}
+
 #[test]
 fn a_killed_build_leaves_no_output_and_the_next_one_clears_up() {
     let scratch = tempfile::tempdir().unwrap();
@@ -112,10 +118,18 @@ fn a_killed_build_leaves_no_output_and_the_next_one_clears_up() {
     let os = format!("oci:{}:latest", qemu_tests::test_os().unwrap().oci.display());
     let types = ["--type", "raw", "--type", "qcow2"];
     let mut left = Vec::new();
-    for milliseconds in [30, 700, 2500] {
+    for kill in [Kill::After(30), Kill::After(700), Kill::WhenItWrites] {
         let output = scratch.path().join("out");
         let mut child = program::build(&os, &output).args(types).spawn().unwrap();
-        thread::sleep(Duration::from_millis(milliseconds));
+        match kill {
+            Kill::After(milliseconds) => thread::sleep(Duration::from_millis(milliseconds)),
+            Kill::WhenItWrites => {
+                let waited = Instant::now();
+                while program::files_below(&output).is_empty() && waited.elapsed() < Duration::from_secs(60) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+        }
         child.kill().unwrap();
         if child.wait().unwrap().success() {
             break; // a fast machine; the earlier ones were killed

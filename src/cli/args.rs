@@ -147,10 +147,10 @@ pub struct ContainerArgs {
     /// false: take any certificate, and http [default: by registries.conf]
     #[arg(long, value_name = "BOOL", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub tls_verify: Option<bool>,
-    /// Take the image only as this policy.json says [default: the machine's]
+    /// Which images are taken: a policy.json [default: the machine's]
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
-    /// Take it only with a cosign signature by one of these keys, PEM; repeatable
+    /// Take it only when one of these keys signed it, as cosign does; repeatable
     #[arg(long, value_name = "FILE", conflicts_with = "policy")]
     pub cosign_key: Vec<PathBuf>,
     /// Refuse a layer that inflates to more
