@@ -347,3 +347,23 @@ fn progress_adds_up_to_the_blobs_and_every_begin_has_an_end() {
     assert_eq!(sums.len(), 3);
     assert!(sums.values().all(|&(total, read, ended)| total == read && ended), "{sums:?}");
 }
+
+#[test]
+fn more_layers_than_any_engine_runs_and_a_config_of_a_gigabyte_are_refused_before_they_are_read() {
+    let layout = Layout::empty();
+    let layer = Layer::gzip(&tar(&[]));
+    let descriptor = layout.put(&layer.blob, layer.media_type);
+    let image = layout.manifest(vec![descriptor; 10_000], &serde_json::json!(vec![layer.diff_id; 10_000]), "amd64");
+    layout.index(&[image]);
+    assert_eq!(layout.refusal(), "the manifest lists 10000 layers, 512 are allowed");
+
+    let layout = Layout::empty();
+    let config = serde_json::json!({
+        "mediaType": "application/vnd.oci.image.config.v1+json", "size": 1_u64 << 30, "digest": layer.diff_id,
+    });
+    let manifest = serde_json::json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": [],
+    });
+    layout.index(&[layout.put(manifest.to_string().as_bytes(), "application/vnd.oci.image.manifest.v1+json")]);
+    assert_eq!(layout.refusal(), "the config has 1073741824 bytes, 16777216 are allowed");
+}

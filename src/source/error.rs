@@ -77,6 +77,9 @@ pub enum Error {
     #[error("the manifest lists {layers} layers, but the config has {diff_ids} diff_ids")]
     LayerCount { layers: usize, diff_ids: usize },
 
+    #[error("the manifest lists {layers} layers, {limit} are allowed")]
+    TooManyLayers { layers: usize, limit: usize },
+
     #[error("layer {index} ({digest}): {source}", digest = digest.short())]
     Layer { index: usize, digest: Digest, source: layer::Error },
 
@@ -125,6 +128,9 @@ impl Error {
             Self::NoPlatform { .. } | Self::WrongPlatform { .. } => Some("choose one with --target-arch".to_owned()),
             Self::Layer { source: layer::Error::TooLarge { .. }, .. } => {
                 Some("a larger --max-layer-size allows it".to_owned())
+            }
+            Self::TooManyLayers { .. } => {
+                Some("no container engine runs such an image; podman build --squash-all joins its layers".to_owned())
             }
             Self::Registry(error) => error.hint(),
             Self::Refused(refused) => refused.hint(),

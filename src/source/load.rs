@@ -18,6 +18,9 @@ use crate::spool::Spool;
 /// More layers at once would need more memory than they save time.
 const MOST_AT_ONCE: usize = 16;
 
+/// Docker stacks 127 layers and the kernel 500; each may need an open file here.
+const MOST_LAYERS: usize = 512;
+
 /// Where what is read goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Room<'a> {
@@ -84,6 +87,9 @@ fn jobs(
     let (layers, diff_ids) = (manifest.layers(), config.rootfs().diff_ids());
     if layers.len() != diff_ids.len() {
         return Err(Error::LayerCount { layers: layers.len(), diff_ids: diff_ids.len() });
+    }
+    if layers.len() > MOST_LAYERS {
+        return Err(Error::TooManyLayers { layers: layers.len(), limit: MOST_LAYERS });
     }
     let kept = source.kept(manifest, config)?;
     let all = layers.iter().zip(kept).zip(diff_ids).enumerate();
