@@ -353,7 +353,8 @@ fn more_layers_than_any_engine_runs_and_a_config_of_a_gigabyte_are_refused_befor
     let layout = Layout::empty();
     let layer = Layer::gzip(&tar(&[]));
     let descriptor = layout.put(&layer.blob, layer.media_type);
-    let image = layout.manifest(vec![descriptor; 10_000], &serde_json::json!(vec![layer.diff_id; 10_000]), "amd64");
+    let image =
+        layout.manifest(vec![descriptor; 10_000], &serde_json::json!(vec![layer.diff_id.clone(); 10_000]), "amd64");
     layout.index(&[image]);
     assert_eq!(layout.refusal(), "the manifest lists 10000 layers, 512 are allowed");
 
