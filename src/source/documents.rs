@@ -87,6 +87,7 @@ pub fn manifest(
     for _ in 0..DEEPEST {
         let media_type = descriptor.media_type().to_string();
         let read = |what| {
+            check_size(descriptor.size(), limits.manifest, what)?;
             let bytes = documents.manifest(&descriptor, what)?;
             whole(bytes, &descriptor, limits.manifest, what)
         };
@@ -116,6 +117,7 @@ pub fn config(documents: &dyn Documents, manifest: &[u8], platform: &Platform, l
     if !["application/vnd.oci.image.config.v1+json", DOCKER_CONFIG].contains(&media_type.as_str()) {
         return Err(Error::NotAnImage { what: "the config".to_owned(), media_type });
     }
+    check_size(descriptor.size(), limits.config, "the config")?;
     let blob = documents.blob(descriptor, "the config")?;
     let bytes = whole(blob, descriptor, limits.config, "the config")?;
     let config: ImageConfiguration = json::parse(&bytes, "the config")?;
