@@ -4,9 +4,9 @@
 //! image_ref → source, layer → image, spool → ostree, deploy → customize → plan → disk → output
 //! ```
 //!
-//! `build` is the sentence that connects the rooms. Rooms marked as leaves (`ostree`, `composefs`, `ext4`, `fat`, `qcow2`,
-//! `grub_pc`, `http`, `selinux`, `trust`, and `container_trust` on top of it)
-//! know nothing of the others. Only `cli` prints.
+//! `build` is the sentence that connects the rooms. Rooms marked as leaves (`ostree`, `composefs`, `containers_conf`, `ext4`, `fat`,
+//! `qcow2`, `grub_pc`, `grub_efi`, `syslinux`, `http`, `selinux`, `trust`) know nothing of the others; `container_trust` stands on
+//! `trust`. Only `cli` prints.
 
 pub mod bootloader;
 pub mod build;
