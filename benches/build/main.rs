@@ -9,6 +9,7 @@ mod machine;
 mod measure;
 mod oci;
 mod ostree;
+mod registry;
 mod rows;
 mod table;
 
@@ -65,7 +66,8 @@ fn image(bench: &Bench, runs: usize) -> Result<()> {
     let clean = Clean(bench.scratch.clone());
     clean.begin()?;
     let served = ostree::Served::new(&bench.rootfs_tar, &bench.scratch)?;
-    let rows = bench.prepare(&served)?;
+    let stored = registry::Stored::new(&bench.oci, &bench.scratch)?;
+    let rows = bench.prepare(&served, &stored)?;
     let samples = rounds(&rows, runs)?;
     let facts = oci::facts(&bench.oci)?;
     print!("\n{}: {facts}\n\n{}", bench.name, table::render(&rows, &samples, bench.name == "large"));

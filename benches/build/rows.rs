@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::measure::{self, Sample};
 use crate::ostree::{BRANCH, Served};
+use crate::registry::Stored;
 use crate::{floor, oci};
 
 /// What a row is, for the goals.
@@ -28,12 +29,27 @@ pub enum Kind {
     Directory,
     Pull,
     Deploy,
+    /// Out of a registry.
+    Registry,
+    Skopeo,
+    /// Every layer is in the cache.
+    Cached,
 }
 
 impl Kind {
     /// Whether it is our own build.
     pub fn is_build(self) -> bool {
-        matches!(self, Kind::Raw | Kind::RawNoChecksums | Kind::Zlib | Kind::Zstd | Kind::Server | Kind::Directory)
+        matches!(
+            self,
+            Kind::Raw
+                | Kind::RawNoChecksums
+                | Kind::Zlib
+                | Kind::Zstd
+                | Kind::Server
+                | Kind::Directory
+                | Kind::Registry
+                | Kind::Cached
+        )
     }
 }
 
@@ -68,7 +84,7 @@ pub struct Bench {
 
 impl Bench {
     /// Makes what the other tools start from, and says what to run.
-    pub fn prepare(&self, served: &Served) -> Result<Vec<Row>> {
+    pub fn prepare(&self, served: &Served, stored: &Stored) -> Result<Vec<Row>> {
         let (raw, tree) = (self.raw()?, self.tree()?);
         let size = fs::metadata(&raw)?.len();
         let mut gzip = words(&["gzip", "-dc"]);
@@ -91,7 +107,40 @@ impl Bench {
                 served.deploy(&self.scratch.join("shell"), &self.scratch.join("mount"), size),
                 "shell",
             ),
+            self.registry(stored),
+            self.skopeo(stored),
+            self.cached()?,
         ])
+    }
+
+    fn registry(&self, stored: &Stored) -> Row {
+        let output = self.scratch.join("build");
+        let mut command = words(&[env!("CARGO_BIN_EXE_bootwright"), "build", &stored.reference, "--tls-verify=false"]);
+        command.extend(words(&["--type", "raw", "--no-checksums", "--no-cache", "--progress", "none"]));
+        command.extend(words(&["--output", &text(&output)]));
+        let title = "build from a registry, no checksums".to_owned();
+        Row { kind: Kind::Registry, title, command, output: Some(output) }
+    }
+
+    fn skopeo(&self, stored: &Stored) -> Row {
+        let output = self.scratch.join("copy");
+        let to = format!("oci:{}:latest", output.display());
+        let command = words(&["skopeo", "copy", "--quiet", "--src-tls-verify=false", &stored.reference, &to]);
+        let title = "skopeo copy to an OCI layout, alone".to_owned();
+        Row { kind: Kind::Skopeo, title, command, output: Some(output) }
+    }
+
+    /// The first build of it, which fills the cache, is not measured.
+    fn cached(&self) -> Result<Row> {
+        let output = self.scratch.join("build");
+        let mut command = words(&[env!("CARGO_BIN_EXE_bootwright"), "build"]);
+        command.push(format!("oci:{}:latest", self.oci.display()));
+        command.extend(words(&["--type", "raw", "--no-checksums", "--progress", "none", "--cache"]));
+        command.extend([text(&self.scratch.join("cache")), "--output".to_owned(), text(&output)]);
+        let title = "build with a warm cache, no checksums".to_owned();
+        let row = Row { kind: Kind::Cached, title, command, output: Some(output) };
+        row.run()?;
+        Ok(row)
     }
 
     fn build_ref(&self, kind: Kind, title: &str, location: &str) -> Row {
