@@ -192,7 +192,7 @@ fn inspect_tells_whether_a_build_would_take_it() {
         command.args(["inspect", &source, "--tls-verify=false", "--cosign-key", &public]);
         program::succeed(&mut command).stdout
     };
-    assert!(inspect().contains("NOT trusted    docker://"), "{}", inspect());
+    assert!(inspect().contains("Policy         REFUSED: docker://"), "{}", inspect());
     place.cosign(&place.key, &format!("{}/me/os", place.registry.host()), &place.layout.manifest_digest);
-    assert!(inspect().contains("Trusted        signed by key SHA256:"), "{}", inspect());
+    assert!(inspect().contains("Policy         signed by key SHA256:"), "{}", inspect());
 }

@@ -50,7 +50,8 @@ fn of_image(page: &mut Page, image: &ImageSurvey) {
     page.line("Architecture", &image.architecture);
     page.line("Upgrades from", &image.target);
     if let Some(trust) = &image.trust {
-        page.line(if trust.accepted { "Trusted" } else { "NOT trusted" }, &trust.because);
+        let refused = if trust.accepted { "" } else { "REFUSED: " };
+        page.line("Policy", &format!("{refused}{}", trust.because));
     }
     for (number, layer) in image.layers.iter().enumerate() {
         let (size, kind) = (Bytes(layer.compressed), layer.media_type.rsplit('.').next().unwrap_or_default());
