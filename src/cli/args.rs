@@ -141,7 +141,7 @@ pub struct ServerArgs {
 #[derive(Args)]
 #[command(next_help_heading = CONTAINER)]
 pub struct ContainerArgs {
-    /// Credentials for registries [default: where podman and Docker keep them]
+    /// Credentials [default: where podman and Docker keep them]
     #[arg(long, value_name = "FILE")]
     pub authfile: Option<PathBuf>,
     /// false: take any certificate, and http [default: by registries.conf]
@@ -150,7 +150,7 @@ pub struct ContainerArgs {
     /// Which images are taken: a policy.json [default: the machine's]
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
-    /// Take it only when one of these keys signed it, as cosign does; repeatable
+    /// Take it only when one of these cosign keys signed it; repeatable
     #[arg(long, value_name = "FILE", conflicts_with = "policy")]
     pub cosign_key: Vec<PathBuf>,
     /// Refuse a layer that inflates to more
