@@ -72,7 +72,9 @@ impl Cache {
     /// `$XDG_CACHE_HOME/bootwright`, else `~/.cache/bootwright`; none without a home.
     pub fn default_place() -> Option<PathBuf> {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache"))).map(|cache| cache.join("bootwright"))
+        // A service's user may have a home that is not there, and shall not get one.
+        let home = || set("HOME").filter(|home| home.is_dir());
+        set("XDG_CACHE_HOME").or_else(|| Some(home()?.join(".cache"))).map(|cache| cache.join("bootwright"))
     }
 
     /// Makes what is missing, and drops what builds that were killed left behind and what nobody used for long.

@@ -56,13 +56,13 @@ impl Home {
     /// Reads the whole image, and only then finds that it is no system.
     fn builds(&self, image: &str) {
         let output = self.place.path("out").display().to_string();
-        let ended = self.run(&self.program, &["build", image, "--output", &output, "--progress", "none"]);
+        let ended = self.run(&self.program, &["build", image, "--output", &output, "--no-cache", "--progress", "none"]);
         assert!(ended.stderr.contains("the image's tree has no `sysroot`"), "{}", ended.stderr);
     }
 
     fn refuses(&self, image: &str) -> String {
         let output = self.place.path("out").display().to_string();
-        let ended = self.run(&self.program, &["build", image, "--output", &output, "--progress", "none"]);
+        let ended = self.run(&self.program, &["build", image, "--output", &output, "--no-cache", "--progress", "none"]);
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
         ended.stderr
     }
