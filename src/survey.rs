@@ -58,8 +58,9 @@ pub struct ImageSurvey {
     pub trust: Option<TrustSurvey>,
     /// The lowest first.
     pub layers: Vec<LayerSurvey>,
-    /// What a machine would upgrade from, where nothing else is asked for.
-    pub target: String,
+    /// What a machine would upgrade from, where the image has a name that a registry serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
 }
 
 /// Whether a build would take the image.
@@ -118,11 +119,11 @@ fn of_image(
     progress: &dyn Progress,
 ) -> Result<Survey, BuildError> {
     let found = build::find_image(image, request)?;
-    let trust = match build::admit(image, &found, &request.trust) {
+    let trust = match build::admit(&found, &request.trust) {
         Ok(accepted) => accepted.map(|accepted| TrustSurvey { accepted: true, because: accepted.to_string() }),
         Err(error) => Some(TrustSurvey { accepted: false, because: error.to_string() }),
     };
-    let image = ImageSurvey { trust, ..facts(request, &found.resolved)? };
+    let image = ImageSurvey { trust, ..facts(&found.resolved)? };
     let mut survey = Survey {
         source: request.image.to_string(),
         size: None,
@@ -148,7 +149,7 @@ fn of_image(
     }
 }
 
-fn facts(request: &Request, resolved: &Resolved) -> Result<ImageSurvey, BuildError> {
+fn facts(resolved: &Resolved) -> Result<ImageSurvey, BuildError> {
     let parsed = resolved.parsed()?;
     let labels = resolved.labels()?;
     let layers = parsed.manifest.layers().iter().map(|layer| LayerSurvey {
@@ -156,8 +157,8 @@ fn facts(request: &Request, resolved: &Resolved) -> Result<ImageSurvey, BuildErr
         media_type: layer.media_type().to_string(),
         compressed: layer.size(),
     });
-    let (target, _) = TargetImage::default_for(resolved.ref_name.as_deref(), None);
-    let target = request.target.as_ref().unwrap_or(&target).with_transport();
+    let (target, warning) = TargetImage::default_for(resolved.ref_name.as_deref(), None);
+    let target = warning.is_none().then(|| target.with_transport());
     Ok(ImageSurvey {
         manifest_digest: resolved.manifest_digest.to_string(),
         architecture: parsed.config.architecture().to_string(),

@@ -20,7 +20,7 @@ pub fn load(request: &Request, scratch: &Path, progress: &dyn Progress) -> Resul
     match &request.image {
         SourceRef::Container(image) => {
             let found = find_image(image, request)?;
-            let accepted = trust::admit(image, &found, &request.trust)?;
+            let accepted = trust::admit(&found, &request.trust)?;
             load_image(found, accepted, request, scratch, progress)
         }
         SourceRef::Ostree(reference) => commit(reference, request, scratch, progress),

@@ -6,7 +6,6 @@ use super::BuildError;
 use super::origin::FoundImage;
 use crate::container_trust::{Accepted, Policy};
 use crate::deploy::{DeployError, TargetImage};
-use crate::image_ref::ImageRef;
 use crate::os::Os;
 use crate::request::{Request, TrustRequest};
 use crate::source;
@@ -17,12 +16,12 @@ const OF_MACHINE: &str = "etc/containers/policy.json";
 const LIMIT: u64 = 16 << 20;
 
 /// Asks the policy, if there is one; nothing but the documents of the image has been read.
-pub fn admit(image: &ImageRef, found: &FoundImage, wishes: &TrustRequest) -> Result<Option<Accepted>, BuildError> {
+pub fn admit(found: &FoundImage, wishes: &TrustRequest) -> Result<Option<Accepted>, BuildError> {
     if wishes.enforce {
         enforceable(wishes)?;
     }
     let Some(policy) = &wishes.policy else { return Ok(None) };
-    Ok(Some(source::admit(&*found.source, image, &found.resolved, policy, wishes.now)?))
+    Ok(Some(source::admit(&*found.source, &found.resolved, policy, wishes.now)?))
 }
 
 /// Enforcing a policy that asks for nothing would be no more than a promise.

@@ -48,7 +48,7 @@ fn of_image(page: &mut Page, image: &ImageSurvey) {
     page.line("Date", image.created.as_deref().unwrap_or_default());
     page.line("Version", image.version.as_deref().unwrap_or_default());
     page.line("Architecture", &image.architecture);
-    page.line("Upgrades from", &image.target);
+    page.line("Upgrades from", image.target.as_deref().unwrap_or_default());
     if let Some(trust) = &image.trust {
         let refused = if trust.accepted { "" } else { "REFUSED: " };
         page.line("Policy", &format!("{refused}{}", trust.because));

@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::oci_layout::Files;
 use super::{Error, Result};
+use crate::container_trust::Identity;
 use crate::layer::tar::{Kind, Reader};
 
 /// The files of a layout that lies in an archive.
 #[derive(Debug)]
 pub struct Archive {
     file: Arc<File>,
-    path: String,
+    path: PathBuf,
     members: BTreeMap<String, Member>,
     /// Symbolic links and what they lead to, which is looked up as it is: `docker save` writes layers that come twice as links.
     links: BTreeMap<String, String>,
@@ -29,6 +30,10 @@ struct Member {
 }
 
 impl Archive {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Finds all members. Compressed archives would have to be unpacked first: the index may come last.
     pub fn open(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
@@ -41,13 +46,15 @@ impl Archive {
         if let Some(compression) = compression(&file).map_err(failed)? {
             return Err(Error::CompressedArchive { path: name, compression });
         }
-        let mut archive = Self { file: Arc::new(file), path: name, members: BTreeMap::new(), links: BTreeMap::new() };
+        let mut archive =
+            Self { file: Arc::new(file), path: path.to_owned(), members: BTreeMap::new(), links: BTreeMap::new() };
         archive.find_members(len)?;
         Ok(archive)
     }
 
     fn find_members(&mut self, file_len: u64) -> Result<()> {
-        let path = || self.path.clone();
+        let location = self.location();
+        let path = || location.clone();
         let file = self.file.try_clone().map_err(|source| Error::Io { path: path(), source })?;
         let mut reader = Reader::new(BufReader::new(file));
         while let Some(entry) = reader.next_entry().map_err(|source| Error::Archive { path: path(), source })? {
@@ -107,7 +114,11 @@ impl Files for Archive {
     }
 
     fn location(&self) -> String {
-        self.path.clone()
+        self.path.display().to_string()
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        Identity::oci_archive(&self.path)
     }
 }
 

@@ -10,9 +10,8 @@ use super::directory::Directory;
 use super::documents::{self, Documents};
 use super::oci_layout::Files;
 use super::{Error, Limits, Platform, Resolved, Result, Source, json};
-use crate::container_trust::{InDirectory, Nowhere, Policy, Signatures};
+use crate::container_trust::{Identity, InDirectory, Policy, Signatures};
 use crate::digest::Digest;
-use crate::image_ref::ImageRef;
 use crate::layer::Compression;
 
 const MANIFEST: &str = "manifest.json";
@@ -66,15 +65,13 @@ impl Source for Dir {
         Ok(Resolved { manifest, manifest_digest, config, index, ref_name: None })
     }
 
-    fn signatures<'a>(
-        &'a self,
-        image: &ImageRef,
-        resolved: &Resolved,
-        _policy: &Policy,
-    ) -> Result<Box<dyn Signatures + 'a>> {
-        let ImageRef::Dir { path } = image else { return Ok(Box::new(Nowhere("dir"))) };
+    fn identity(&self) -> Result<Identity> {
+        Identity::dir(self.0.path()).map_err(|source| Error::Io { path: self.0.location(), source })
+    }
+
+    fn signatures<'a>(&'a self, resolved: &Resolved, _policy: &Policy) -> Result<Box<dyn Signatures + 'a>> {
         let primary = resolved.index.as_deref().map_or(resolved.manifest_digest, Digest::of);
-        Ok(Box::new(InDirectory { path: path.clone(), primary }))
+        Ok(Box::new(InDirectory { path: self.0.path().to_owned(), primary }))
     }
 
     fn kept(&self, manifest: &ImageManifest, _config: &ImageConfiguration) -> Result<Vec<Descriptor>> {

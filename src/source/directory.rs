@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::oci_layout::Files;
 use super::{Error, Result};
+use crate::container_trust::Identity;
 
 /// The files of a layout that lies unpacked.
 pub struct Directory(PathBuf);
@@ -19,6 +20,12 @@ impl Directory {
             Ok(_) => Err(not_a_layout("it is not a directory (is it an archive? then write `oci-archive:`)")),
             Err(source) => Err(Error::Io { path: path.display().to_string(), source }),
         }
+    }
+}
+
+impl Directory {
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 }
 
@@ -40,5 +47,9 @@ impl Files for Directory {
 
     fn location(&self) -> String {
         self.0.display().to_string()
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        Identity::oci(&self.0)
     }
 }

@@ -12,6 +12,7 @@ use super::archive::{Archive, plain};
 use super::documents::{DOCKER_CONFIG, DOCKER_SCHEMA_2, check_size, read};
 use super::oci_layout::Files;
 use super::{Error, Limits, Platform, Resolved, Result, Source, docker_name, json};
+use crate::container_trust::Identity;
 use crate::digest::Digest;
 use crate::image_ref::ArchivedImage;
 use crate::layer::{Announced, Compression};
@@ -146,6 +147,12 @@ impl Source for DockerArchive {
         let index = index.ok_or_else(missing)?;
         let (layer, _, compression) = self.layer(index)?;
         compression.decoder(BufReader::new(layer)).map_err(|source| self.failed(&self.image.layers[index], source))
+    }
+
+    fn identity(&self) -> Result<Identity> {
+        // Any text may stand there, and no signature is compared with it.
+        let name = self.name.as_deref().and_then(|name| name.parse().ok());
+        Ok(Identity::docker_archive(self.archive.path(), name.as_ref()))
     }
 }
 

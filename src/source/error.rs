@@ -101,8 +101,8 @@ pub enum Error {
     #[error(transparent)]
     RegistriesD(#[from] RegistriesDError),
 
-    #[error("{0}")]
-    Reference(ReferenceError),
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
 
     #[error(transparent)]
     Cache(#[from] CacheError),

@@ -67,18 +67,11 @@ pub trait Source: Sync {
     }
 
     /// The image as policies name it.
-    fn identity(&self, image: &ImageRef) -> Result<Identity> {
-        admission::identity(image)
-    }
+    fn identity(&self) -> Result<Identity>;
 
     /// Where its signatures are; most places keep none.
-    fn signatures<'a>(
-        &'a self,
-        image: &ImageRef,
-        _resolved: &Resolved,
-        _policy: &Policy,
-    ) -> Result<Box<dyn Signatures + 'a>> {
-        Ok(Box::new(Nowhere(admission::transport(image))))
+    fn signatures<'a>(&'a self, _resolved: &Resolved, _policy: &Policy) -> Result<Box<dyn Signatures + 'a>> {
+        Ok(Box::new(Nowhere(self.identity()?.transport())))
     }
 }
 

@@ -1,14 +1,16 @@
 //! The OCI image layout (image-spec `image-layout.md`): `oci-layout`, `index.json`, `blobs/sha256/…`.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use oci_spec::image::{Descriptor, ImageIndex};
 use serde::Deserialize;
 
 use super::documents::{self, Documents};
 use super::{Error, Limits, Platform, Resolved, Result, Source, json};
+use crate::container_trust::Identity;
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
 /// Something with the files of a layout in it.
 pub trait Files: Sync {
     /// The file `name` and its length, if it is there.
@@ -16,6 +18,9 @@ pub trait Files: Sync {
 
     /// For messages.
     fn location(&self) -> String;
+
+    /// What policies call an image in it.
+    fn identity(&self) -> io::Result<Identity>;
 }
 
 /// A layout, and which of its images is meant.
@@ -44,6 +49,10 @@ impl<F: Files> Source for OciLayout<F> {
 
     fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>> {
         Documents::blob(self, descriptor, "the blob")
+    }
+
+    fn identity(&self) -> Result<Identity> {
+        self.files.identity().map_err(|source| Error::Io { path: self.files.location(), source })
     }
 }
 

@@ -16,18 +16,21 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
 use super::documents::{self, Documents};
-use super::{Limits, Platform, Resolved, Source, admission, json};
-use crate::container_trust::{InRegistry, Keeping, Policy, Signatures};
+use super::{Limits, Platform, Resolved, Source, json};
+use crate::container_trust::{Identity, InRegistry, Keeping, Policy, Signatures};
 use crate::containers_conf::{Place, Registries, certificates, credentials};
 use crate::digest::Digest;
 use crate::http::{self, Client, HttpError};
-use crate::image_ref::{ImageRef, RegistryRef};
+use crate::image_ref::RegistryRef;
 use blob::Blob;
 pub use error::{RegistryError, Result};
 use session::Session;
 
 /// Layers that are fetched at once. Most registries serve a connection slower than a line could carry.
 const LAYERS_AT_ONCE: usize = 6;
+
+/// Of a manifest whose size nobody announced, in bytes; the registries' own limit.
+const LONGEST_MANIFEST: u64 = 4 << 20;
 
 /// Everything that a manifest may be, or lead to.
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -74,13 +77,13 @@ impl Registry {
     }
 
     /// Asks one place after the other. What the registry itself says is told, a mirror's failure is not.
-    fn opened(&self, limits: &Limits) -> Result<&(Arc<Session>, First)> {
+    fn opened(&self) -> Result<&(Arc<Session>, First)> {
         if let Some(opened) = self.opened.get() {
             return Ok(opened);
         }
         let mut last = None;
         for place in &self.places {
-            match self.open(place, limits) {
+            match self.open(place) {
                 Ok(opened) => return Ok(self.opened.get_or_init(|| opened)),
                 Err(error) => last = Some(error),
             }
@@ -89,13 +92,13 @@ impl Registry {
     }
 
     /// By TLS; by http only where certificates are not checked, and only when nothing there speaks TLS.
-    fn open(&self, place: &Place, limits: &Limits) -> Result<(Arc<Session>, First)> {
+    fn open(&self, place: &Place) -> Result<(Arc<Session>, First)> {
         let unverified = self.access.tls_verify.map_or(place.insecure, |verify| !verify);
         let session = Arc::new(self.session(place, "https", unverified)?);
-        match self.first(&session, limits) {
+        match self.first(&session) {
             Err(RegistryError::Http(error)) if unverified && speaks_no_tls(&error) => {
                 let session = Arc::new(self.session(place, "http", unverified)?);
-                let first = self.first(&session, limits)?;
+                let first = self.first(&session)?;
                 Ok((session, first))
             }
             first => Ok((session, first?)),
@@ -114,8 +117,8 @@ impl Registry {
     }
 
     /// The manifest or index that the reference names, with the digest of its bytes.
-    fn first(&self, session: &Session, limits: &Limits) -> Result<First> {
-        let (headers, bytes) = manifest(session, &self.reference.asked(), limits)?;
+    fn first(&self, session: &Session) -> Result<First> {
+        let (headers, bytes) = manifest(session, &self.reference.asked())?;
         let digest = Digest::of(&bytes);
         let announced = headers.get(CONTENT_DIGEST).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let wanted = self.reference.digest.map(|digest| digest.to_string()).or(announced);
@@ -134,7 +137,7 @@ impl Registry {
 
 impl Source for Registry {
     fn resolve(&self, platform: &Platform, limits: &Limits) -> super::Result<Resolved> {
-        let (_, first) = self.opened(limits)?;
+        let (_, first) = self.opened()?;
         let (manifest, manifest_digest) = documents::manifest(self, first.descriptor.clone(), platform, limits)?;
         let config = documents::config(self, &manifest, platform, limits)?;
         let index = (first.bytes != manifest).then(|| first.bytes.clone());
@@ -149,13 +152,12 @@ impl Source for Registry {
         LAYERS_AT_ONCE
     }
 
-    fn signatures<'a>(
-        &'a self,
-        _image: &ImageRef,
-        _resolved: &Resolved,
-        policy: &Policy,
-    ) -> super::Result<Box<dyn Signatures + 'a>> {
-        let reference = admission::reference(&self.reference.to_string())?;
+    fn identity(&self) -> super::Result<Identity> {
+        Ok(Identity::docker(&self.reference.to_string().parse()?))
+    }
+
+    fn signatures<'a>(&'a self, _resolved: &Resolved, policy: &Policy) -> super::Result<Box<dyn Signatures + 'a>> {
+        let reference = self.reference.to_string().parse()?;
         let keeping = Keeping::find(policy, &reference)?;
         Ok(Box::new(InRegistry { reference, keeping, fetch: self }))
     }
@@ -163,18 +165,17 @@ impl Source for Registry {
 
 impl Documents for Registry {
     fn manifest(&self, descriptor: &Descriptor, what: &str) -> super::Result<Box<dyn Read + Send>> {
-        let limits = Limits::default();
-        let (session, first) = self.opened(&limits)?;
+        let (session, first) = self.opened()?;
         if *descriptor == first.descriptor {
             return Ok(Box::new(Cursor::new(first.bytes.clone())));
         }
         let digest = json::announced(descriptor, what)?.digest;
-        let (_, bytes) = manifest(session, &digest.to_string(), &limits)?;
+        let (_, bytes) = manifest(session, &digest.to_string())?;
         Ok(Box::new(Cursor::new(bytes)))
     }
 
     fn blob(&self, descriptor: &Descriptor, what: &str) -> super::Result<Box<dyn Read + Send>> {
-        let (session, _) = self.opened(&Limits::default())?;
+        let (session, _) = self.opened()?;
         Ok(Box::new(Blob::open(session, json::announced(descriptor, what)?.digest)?))
     }
 
@@ -184,7 +185,7 @@ impl Documents for Registry {
 }
 
 /// A manifest by tag or digest, with the headers it came with.
-fn manifest(session: &Session, asked: &str, limits: &Limits) -> Result<(HeaderMap, Vec<u8>)> {
+fn manifest(session: &Session, asked: &str) -> Result<(HeaderMap, Vec<u8>)> {
     let accept = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(MANIFESTS))]);
     session.retry().run(|| {
         let answer = session.ask(&format!("manifests/{asked}"), &accept)?;
@@ -192,7 +193,7 @@ fn manifest(session: &Session, asked: &str, limits: &Limits) -> Result<(HeaderMa
             StatusCode::NOT_FOUND => Err(RegistryError::NoImage { name: format!("{}, {asked},", session.name()) }),
             _ => {
                 let headers = answer.headers.clone();
-                Ok((headers, answer.success()?.bytes(limits.manifest)?))
+                Ok((headers, answer.success()?.bytes(LONGEST_MANIFEST)?))
             }
         }
     })

@@ -22,9 +22,9 @@ use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest, MediaType};
 use serde::de::DeserializeOwned;
 
 use super::documents::{self, Documents};
-use super::{Limits, Platform, Resolved, Result, Source, admission, json};
+use super::{Limits, Platform, Resolved, Result, Source, json};
 use crate::container_trust::Identity;
-use crate::image_ref::{ImageRef, StorageRef};
+use crate::image_ref::StorageRef;
 use crate::layer::Announced;
 use conf::Stores;
 pub use error::{Problem, StoreError};
@@ -193,8 +193,8 @@ impl Source for ContainersStorage {
         Ok(Resolved { manifest, manifest_digest, config, index: None, ref_name: self.name.clone() })
     }
 
-    fn identity(&self, _image: &ImageRef) -> Result<Identity> {
-        let name = self.name.as_deref().map(admission::reference).transpose()?;
+    fn identity(&self) -> Result<Identity> {
+        let name = self.name.as_deref().map(str::parse).transpose()?;
         let root = self.roots.first().map_or(Path::new("/"), PathBuf::as_path);
         Ok(Identity::containers_storage(DRIVER, root, name.as_ref(), Some(&self.image.id)))
     }
