@@ -94,15 +94,12 @@ impl Registry {
     /// By TLS; by http only where certificates are not checked, and only when nothing there speaks TLS.
     fn open(&self, place: &Place) -> Result<(Arc<Session>, First)> {
         let unverified = self.access.tls_verify.map_or(place.insecure, |verify| !verify);
-        let session = Arc::new(self.session(place, "https", unverified)?);
-        match self.first(&session) {
-            Err(RegistryError::Http(error)) if unverified && speaks_no_tls(&error) => {
-                let session = Arc::new(self.session(place, "http", unverified)?);
-                let first = self.first(&session)?;
-                Ok((session, first))
-            }
-            first => Ok((session, first?)),
+        let mut session = self.session(place, "https", unverified)?;
+        if unverified && session.greet().is_err_and(|error| speaks_no_tls(&error)) {
+            session = self.session(place, "http", unverified)?;
         }
+        let first = self.first(&session)?;
+        Ok((Arc::new(session), first))
     }
 
     fn session(&self, place: &Place, scheme: &str, unverified: bool) -> Result<Session> {
@@ -208,9 +205,5 @@ fn media_type(headers: &HeaderMap, bytes: &[u8]) -> Option<String> {
 
 /// A port of http answers a TLS greeting with something else, or hangs up.
 fn speaks_no_tls(error: &HttpError) -> bool {
-    match error {
-        HttpError::Tls { .. } | HttpError::Connect { .. } => true,
-        HttpError::GivenUp { last, .. } => speaks_no_tls(last),
-        _ => false,
-    }
+    matches!(error, HttpError::Tls { .. } | HttpError::Connect { .. })
 }

@@ -44,6 +44,14 @@ impl Session {
         Ok(Self { client, base, place, found, authorization: Mutex::default() })
     }
 
+    /// Whether somebody is there who speaks the protocol of this session; one attempt, and any answer will do
+    /// (distribution-spec, end-1).
+    pub fn greet(&self) -> std::result::Result<(), HttpError> {
+        let mut url = self.base.clone();
+        url.set_path("/v2/");
+        self.client.ask(&url, HeaderMap::new()).map(drop)
+    }
+
     /// `path` is relative to the repository. One attempt, with credentials once they are asked for. Any status but 401 and 403
     /// is an answer.
     pub fn ask(&self, path: &str, headers: &HeaderMap) -> Result<Answer> {
