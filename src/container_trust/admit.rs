@@ -7,12 +7,12 @@ use base64ct::{Base64, Encoding};
 use super::identity::Identity;
 use super::payload::{self, Payload};
 use super::policy::Policy;
-use super::reference::Reference;
 use super::requirement::{KeySource, Requirement};
 use super::signature::{self, Signature, Sigstore};
 use super::signatures::Signatures;
 use super::verdict::{Accepted, Flaw, Proof, Refused, Why};
 use crate::digest::Digest;
+use crate::image_ref::Reference;
 use crate::trust::{self, Keys, Spki, Status};
 
 /// What is to be used.

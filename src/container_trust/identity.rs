@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use super::reference::Reference;
+use crate::image_ref::Reference;
 
 /// Where an image is from, and which scopes of a policy it lies in.
 #[derive(Clone, Debug)]

@@ -7,12 +7,12 @@ use std::io;
 use oci_spec::image::{ImageIndex, ImageManifest};
 use url::Url;
 
-use super::reference::Reference;
 use super::registries_d::Keeping;
 use super::signature::{self, Signature, Sigstore};
 use super::signatures::{self, Budget, FetchError, MOST, Signatures, SignaturesError};
 use crate::digest::{Digest, DigestError};
 use crate::http::without_secrets;
+use crate::image_ref::Reference;
 
 /// Upstream's limit for a manifest, in bytes.
 const MANIFEST: u64 = 4 << 20;

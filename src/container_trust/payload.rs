@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::json::{Object, Unique, object};
-use super::reference::Reference;
+use crate::image_ref::Reference;
 
 /// Of simple signing by GPG.
 pub const SIMPLE: &str = "atomic container signature";

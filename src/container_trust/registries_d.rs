@@ -10,7 +10,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::policy::{Origin, Policy};
-use super::reference::Reference;
+use crate::image_ref::Reference;
 
 /// A file has a few lines.
 const LIMIT: u64 = 1 << 20;

@@ -3,7 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::reference::{Prefix, Reference};
+use crate::image_ref::{Prefix, Reference};
 
 /// The empty braces are there because unit variants would take any key.
 #[derive(Clone, Debug, Deserialize)]
@@ -53,7 +53,7 @@ fn repo_digest_or_exact(wanted: &Reference, signed: &Reference) -> bool {
     if signed.is_name_only() || wanted.is_name_only() {
         return false;
     }
-    if wanted.has_tag() { wanted == signed } else { wanted.name() == signed.name() }
+    if wanted.tag().is_some() { wanted == signed } else { wanted.name() == signed.name() }
 }
 
 fn exact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Reference, D::Error> {

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::DeployError;
+use crate::image_ref::has_host;
 
 /// A registry reference without transport, such as `quay.io/example/os:latest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ impl TargetImage {
     /// The reference that a local image was given when it was stored, when it names a registry; else a placeholder on
     /// `localhost`, from which no machine can upgrade. Where the image lies on the build host never shows.
     pub fn default_for(ref_name: Option<&str>, os_id: Option<&str>) -> (TargetImage, Option<String>) {
-        if let Some(reference) = ref_name.filter(|name| names_registry(name)).and_then(|name| name.parse().ok()) {
+        if let Some(reference) = ref_name.filter(|name| has_host(name)).and_then(|name| name.parse().ok()) {
             // podman names what was built here so; no registry without a port is on a machine itself.
             let warning = ref_name.is_some_and(|name| name.starts_with("localhost/")).then(|| unserved(&reference));
             return (reference, warning);
@@ -81,18 +82,11 @@ impl FromStr for TargetImage {
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:@+[]".contains(&b)) {
             return refuse("a registry reference such as `quay.io/example/os:latest` is expected");
         }
-        if !names_registry(name) {
+        if !has_host(name) {
             return refuse("it names no registry host: write `host/name:tag`");
         }
         Ok(TargetImage { name: name.to_owned(), signed })
     }
-}
-
-/// Whether the first component is a host, by the rule of the container tools: it has a dot or a port, or is `localhost`.
-fn names_registry(reference: &str) -> bool {
-    reference
-        .split_once('/')
-        .is_some_and(|(host, rest)| !rest.is_empty() && (host.contains(['.', ':']) || host == "localhost"))
 }
 
 fn unserved(target: &TargetImage) -> String {

@@ -2,6 +2,7 @@
 
 mod docker_archive;
 mod ostree;
+mod reference;
 mod registry;
 mod storage;
 
@@ -11,6 +12,7 @@ use std::str::FromStr;
 
 pub use docker_archive::ArchivedImage;
 pub use ostree::{Location, OstreeRef};
+pub use reference::{Prefix, Reference, ReferenceError, has_host};
 pub use registry::RegistryRef;
 pub use storage::{StorageRef, StoreSpec};
 

@@ -1,24 +1,16 @@
-//! `HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]` (the reference grammar of the distribution project, containers-transports(5)).
+//! `HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]`: an image in a registry (containers-transports(5)).
 
 use std::fmt;
 
 use super::ImageRefError;
+use super::reference::{Reference, has_host};
 use crate::digest::Digest;
-
-/// The name that Docker's tools leave away.
-const DOCKER_HUB: &str = "docker.io";
-const LONGEST_TAG: usize = 128;
-/// Of host and repository together.
-const LONGEST_NAME: usize = 255;
 
 /// An image in a registry. Short names, which leave the registry to the machine's configuration, are none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryRef {
-    /// With the port, where one is named.
-    pub host: String,
-    pub repository: String,
-    /// `latest` when neither a tag nor a digest was named.
-    pub tag: Option<String>,
+    /// With the tag `latest` when neither a tag nor a digest was named.
+    pub reference: Reference,
     /// What the image has to be; it decides where a tag is named as well.
     pub digest: Option<Digest>,
 }
@@ -26,110 +18,44 @@ pub struct RegistryRef {
 impl RegistryRef {
     /// `rest` is `text` without its transport.
     pub(super) fn parse(text: &str, rest: &str) -> Result<Self, ImageRefError> {
-        let wrong = |why: &str| ImageRefError::Registry { text: text.to_owned(), why: why.to_owned() };
-        let (name, digest) = match rest.split_once('@') {
-            Some((name, digest)) => (name, Some(digest.parse().map_err(|error| wrong(&format!("{error}")))?)),
-            None => (rest, None),
-        };
-        // A colon before the last slash belongs to a port.
-        let (name, tag) = match name.rsplit_once(':') {
-            Some((before, tag)) if !tag.contains('/') => (before, Some(tag)),
-            _ => (name, None),
-        };
-        if tag.is_some_and(|tag| !is_tag(tag)) {
-            return Err(wrong("a tag has up to 128 letters, digits, `_`, `.` and `-`"));
+        let wrong = |why: String| ImageRefError::Registry { text: text.to_owned(), why };
+        let reference = rest.parse::<Reference>().map_err(|error| wrong(error.why.to_owned()))?.complete();
+        if !has_host(rest) {
+            return Err(ImageRefError::ShortName { text: text.to_owned(), full: reference.to_string() });
         }
-        let Some((host, repository)) = name.split_once('/').filter(|(host, _)| is_host(host)) else {
-            return Err(match is_repository(name) {
-                true => ImageRefError::ShortName { text: text.to_owned(), full: full(name, tag) },
-                false => wrong("a host, `/` and a repository of lower-case words are expected"),
-            });
-        };
-        if !is_repository(repository) || name.len() > LONGEST_NAME {
-            return Err(wrong("the repository has words of lower-case letters and digits, with `/` between them"));
+        if !has_possible_port(reference.domain()) {
+            return Err(wrong("the port of a host is a number below 65536".to_owned()));
         }
-        let host = if host == "index.docker.io" { DOCKER_HUB } else { host };
-        let official = host == DOCKER_HUB && !repository.contains('/');
-        Ok(Self {
-            host: host.to_owned(),
-            repository: if official { format!("library/{repository}") } else { repository.to_owned() },
-            tag: tag.or(digest.is_none().then_some("latest")).map(str::to_owned),
-            digest,
-        })
-    }
-
-    /// Host and repository, which is what policies and configurations are about.
-    pub fn name(&self) -> String {
-        format!("{}/{}", self.host, self.repository)
+        let digest = reference.digest().map(str::parse).transpose();
+        let digest = digest.map_err(|error: crate::digest::DigestError| wrong(error.to_string()))?;
+        Ok(Self { reference, digest })
     }
 
     /// What the registry is asked for: the digest before the tag.
-    pub fn asked(&self) -> String {
-        match (&self.digest, &self.tag) {
-            (Some(digest), _) => digest.to_string(),
-            (None, tag) => tag.clone().unwrap_or_default(),
-        }
+    pub fn asked(&self) -> &str {
+        self.reference.digest().or(self.reference.tag()).unwrap_or_default()
     }
 
     /// What a machine follows: the tag, unless there is only a digest.
     pub fn followed(&self) -> String {
-        match (&self.tag, &self.digest) {
-            (Some(tag), _) => format!("{}:{tag}", self.name()),
-            (None, Some(digest)) => format!("{}@{digest}", self.name()),
-            (None, None) => self.name(),
+        match self.reference.tag() {
+            Some(tag) => format!("{}:{tag}", self.reference.name()),
+            None => self.reference.to_string(),
         }
     }
 }
 
 impl fmt::Display for RegistryRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name())?;
-        self.tag.iter().try_for_each(|tag| write!(f, ":{tag}"))?;
-        self.digest.iter().try_for_each(|digest| write!(f, "@{digest}"))
+        self.reference.fmt(f)
     }
 }
 
-/// A short name as Docker would complete it.
-fn full(name: &str, tag: Option<&str>) -> String {
-    let library = if name.contains('/') { "" } else { "library/" };
-    format!("{DOCKER_HUB}/{library}{name}:{}", tag.unwrap_or("latest"))
-}
-
-/// The first word is a host when it could not be a word of a repository, or is `localhost`.
-fn is_host(text: &str) -> bool {
-    let (name, port) = match text.rsplit_once(':').filter(|_| !text.ends_with(']')) {
-        Some((name, port)) => (name, Some(port)),
-        None => (text, None),
-    };
-    let is_port =
-        |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
-    let word = |word: &str| {
-        let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-        !word.is_empty() && word.bytes().all(inner) && !word.starts_with('-') && !word.ends_with('-')
-    };
-    let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    let is_name = match address {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => name.split('.').all(word),
-    };
-    let tells = name.contains('.') || port.is_some() || address.is_some() || name == "localhost";
-    is_name && port.is_none_or(is_port) && (tells || name.bytes().any(|b| b.is_ascii_uppercase()))
-}
-
-/// Words of `[a-z0-9]+`, joined by `.`, `_`, `__` or any number of `-`, with `/` between them.
-fn is_repository(text: &str) -> bool {
-    text.split('/').all(|component| {
-        let alphanumeric = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        let bytes = component.as_bytes();
-        let ends = bytes.first().is_some_and(alphanumeric) && bytes.last().is_some_and(alphanumeric);
-        let mut separators = component.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-        ends && separators.all(|text| matches!(text, "" | "." | "_" | "__") || text.bytes().all(|b| b == b'-'))
-    })
-}
-
-fn is_tag(text: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
-    (1..=LONGEST_TAG).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with(['.', '-'])
+fn has_possible_port(domain: &str) -> bool {
+    match domain.rsplit_once(':') {
+        Some((_, port)) if !domain.ends_with(']') => port.parse::<u16>().is_ok(),
+        _ => true,
+    }
 }
 
 #[cfg(test)]
@@ -160,7 +86,7 @@ mod tests {
             ("docker://[::1]:5000/a", "[::1]:5000/a:latest"),
             ("docker.io/debian:12", "docker.io/library/debian:12"),
             ("docker://index.docker.io/a/b", "docker.io/a/b:latest"),
-            ("docker://Registry/a", "Registry/a:latest"),
+            ("docker://Registry.example/a", "Registry.example/a:latest"),
         ] {
             let reference = parse(text);
             assert_eq!(reference.to_string(), shown);
@@ -171,9 +97,9 @@ mod tests {
     #[test]
     fn a_digest_decides_and_a_tag_is_what_the_machine_follows() {
         let both = parse(&format!("quay.io/a:1@{DIGEST}"));
-        assert_eq!((both.asked(), both.followed()), (DIGEST.to_owned(), "quay.io/a:1".to_owned()));
+        assert_eq!((both.asked(), both.followed()), (DIGEST, "quay.io/a:1".to_owned()));
         let pinned = parse(&format!("docker://quay.io/a@{DIGEST}"));
-        assert_eq!((pinned.tag.as_deref(), pinned.followed()), (None, format!("quay.io/a@{DIGEST}")));
+        assert_eq!((pinned.reference.tag(), pinned.followed()), (None, format!("quay.io/a@{DIGEST}")));
     }
 
     #[test]
@@ -196,6 +122,7 @@ mod tests {
         assert!(error("docker://quay.io/a@sha256:00").contains("64"));
         assert!(error("docker://").contains("docker://"));
         assert!(error("docker://quay.io/a__b/c..d").contains("lower-case"));
-        assert!(error("docker://quay.io:99999/a").contains("a host"));
+        assert!(error("docker://quay.io:99999/a").contains("65536"));
+        assert!(error("docker://Registry/a").contains("lower-case"));
     }
 }

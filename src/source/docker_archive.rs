@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::archive::{Archive, plain};
 use super::documents::{DOCKER_CONFIG, DOCKER_SCHEMA_2, check_size, read};
 use super::oci_layout::Files;
-use super::{Error, Limits, Platform, Resolved, Result, Source, docker_name, json};
+use super::{Error, Limits, Platform, Resolved, Result, Source, json};
 use crate::container_trust::Identity;
 use crate::digest::Digest;
-use crate::image_ref::ArchivedImage;
+use crate::image_ref::{ArchivedImage, Reference};
 use crate::layer::{Announced, Compression};
 
 const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
@@ -183,7 +183,8 @@ fn choose(items: &[Item], wanted: Option<&ArchivedImage>, location: &str) -> Res
             items.get(*index).map(|item| (item, tags(item).into_iter().next()))
         }
         (Some(ArchivedImage::Name(name)), items) => items.iter().find_map(|item| {
-            let same = |tag: &String| docker_name::full(tag) == docker_name::full(name);
+            let full = |name: &str| name.parse().ok().map(Reference::complete);
+            let same = |tag: &String| *tag == *name || full(name).is_some_and(|name| full(tag) == Some(name));
             tags(item).into_iter().find(same).map(|tag| (item, Some(tag)))
         }),
     };

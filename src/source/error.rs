@@ -6,8 +6,9 @@ use super::encapsulated;
 use super::registry::RegistryError;
 use super::storage::StoreError;
 use crate::cache::CacheError;
-use crate::container_trust::{ReferenceError, Refused, RegistriesDError};
+use crate::container_trust::{Refused, RegistriesDError};
 use crate::digest::{Digest, DigestError};
+use crate::image_ref::ReferenceError;
 use crate::layer;
 use crate::spool::SpoolError;
 

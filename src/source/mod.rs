@@ -10,7 +10,6 @@ mod crew;
 mod dir;
 mod directory;
 mod docker_archive;
-mod docker_name;
 mod documents;
 mod encapsulated;
 mod error;

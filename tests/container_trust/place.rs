@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bootwright::container_trust::{
-    Accepted, Identity, Image, InDirectory, InRegistry, Policy, Reference, Refused, RegistriesD, admit,
+    Accepted, Identity, Image, InDirectory, InRegistry, Policy, Refused, RegistriesD, admit,
 };
 use bootwright::digest::Digest;
+use bootwright::image_ref::Reference;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

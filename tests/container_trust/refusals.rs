@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use bootwright::container_trust::{Identity, Image, InRegistry, Keeping, Policy, Reference, admit};
+use bootwright::container_trust::{Identity, Image, InRegistry, Keeping, Policy, admit};
 use bootwright::digest::Digest;
+use bootwright::image_ref::Reference;
 use serde_json::{Value, json};
 
 use super::place::{self, Place, docker, of_name, ours_in_directory, policy_file, reject};

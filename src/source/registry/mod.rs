@@ -72,7 +72,7 @@ struct Kind {
 impl Registry {
     /// Reads the machine's configuration; nothing is asked yet.
     pub fn new(reference: RegistryRef, access: Access) -> Result<Self> {
-        let places = Registries::load()?.places(&reference.name(), reference.digest.is_some())?;
+        let places = Registries::load()?.places(&reference.reference.name(), reference.digest.is_some())?;
         Ok(Self { reference, places, access, opened: OnceLock::new() })
     }
 
@@ -115,7 +115,7 @@ impl Registry {
 
     /// The manifest or index that the reference names, with the digest of its bytes.
     fn first(&self, session: &Session) -> Result<First> {
-        let (headers, bytes) = manifest(session, &self.reference.asked())?;
+        let (headers, bytes) = manifest(session, self.reference.asked())?;
         let digest = Digest::of(&bytes);
         let announced = headers.get(CONTENT_DIGEST).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let wanted = self.reference.digest.map(|digest| digest.to_string()).or(announced);
@@ -150,11 +150,11 @@ impl Source for Registry {
     }
 
     fn identity(&self) -> super::Result<Identity> {
-        Ok(Identity::docker(&self.reference.to_string().parse()?))
+        Ok(Identity::docker(&self.reference.reference))
     }
 
     fn signatures<'a>(&'a self, _resolved: &Resolved, policy: &Policy) -> super::Result<Box<dyn Signatures + 'a>> {
-        let reference = self.reference.to_string().parse()?;
+        let reference = self.reference.reference.clone();
         let keeping = Keeping::find(policy, &reference)?;
         Ok(Box::new(InRegistry { reference, keeping, fetch: self }))
     }

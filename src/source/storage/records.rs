@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::error::Problem;
-use crate::source::docker_name;
+use crate::image_ref::{Reference, has_host};
 
 /// Shorter ones are taken for names (containers/image `storage/storage_transport.go`).
 const SHORTEST_ID: usize = 3;
@@ -40,7 +40,7 @@ pub struct LayerRecord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// Full, in the order in which they are looked for; a short one may be Docker Hub's or one that was built here.
-    names: Vec<String>,
+    names: Vec<Reference>,
     pub digest: Option<String>,
     id: Option<String>,
 }
@@ -91,11 +91,11 @@ impl Wanted {
             None => (text, None, Some(text).filter(|text| is_id(text))),
         };
         let with_digest = digest.map_or(name.to_owned(), |digest| format!("{name}@{digest}"));
-        let local = (!docker_name::has_host(name)).then(|| docker_name::full(&format!("localhost/{with_digest}")));
-        let names = if name.is_empty() {
-            Vec::new()
-        } else {
-            Vec::from_iter([docker_name::full(&with_digest)].into_iter().chain(local))
+        let full = |name: &str| name.parse().ok().map(Reference::complete);
+        let local = || full(&format!("localhost/{with_digest}")).filter(|_| !has_host(name));
+        let names = match name {
+            "" => Vec::new(),
+            _ => full(&with_digest).into_iter().chain(local()).collect(),
         };
         Self { names, digest: digest.map(str::to_owned), id: id.map(str::to_owned) }
     }
@@ -128,7 +128,7 @@ impl Wanted {
     /// What an image that was asked for by its id is called.
     fn name_of<'a>(&self, image: &'a ImageRecord) -> Option<&'a str> {
         let names = image.names();
-        let asked = names.iter().find(|name| self.names.contains(name));
+        let asked = names.iter().find(|name| self.names.iter().any(|wanted| wanted.to_string() == **name));
         let tagged = names.iter().find(|name| !name.contains('@'));
         asked.or(tagged).or(names.first()).map(String::as_str)
     }
@@ -136,7 +136,7 @@ impl Wanted {
     fn by_name<'a>(&self, images: &'a [ImageRecord]) -> Option<Found<'a>> {
         self.names.iter().find_map(|wanted| {
             images.iter().find_map(|image| {
-                image.names().iter().find(|name| *name == wanted).map(|name| (image, Some(&name[..])))
+                image.names().iter().find(|name| **name == wanted.to_string()).map(|name| (image, Some(&name[..])))
             })
         })
     }
@@ -145,7 +145,7 @@ impl Wanted {
     fn by_digest<'a>(&self, images: &'a [ImageRecord]) -> Option<Found<'a>> {
         let digest = self.digest.as_ref()?;
         self.names.iter().find_map(|wanted| {
-            let same = |name: &&String| docker_name::repository(name) == docker_name::repository(wanted);
+            let same = |name: &&String| name.parse().is_ok_and(|name: Reference| name.name() == wanted.name());
             let mut images = images.iter().filter(|image| image.has_digest(digest));
             images.find_map(|image| image.names().iter().find(same).map(|name| (image, Some(&name[..]))))
         })
@@ -192,8 +192,13 @@ pub fn check_id(what: &'static str, id: &str) -> Result<(), Problem> {
 mod tests {
     use super::*;
 
+    /// Of the manifest of an image with that id.
+    fn digest(id: &str) -> String {
+        format!("sha256:{id:0>64}")
+    }
+
     fn image(id: &str, names: &[&str]) -> ImageRecord {
-        let digests = BTreeMap::from([("manifest".to_owned(), format!("sha256:{id}"))]);
+        let digests = BTreeMap::from([("manifest".to_owned(), digest(id))]);
         ImageRecord {
             id: id.to_owned(),
             names: Some(names.iter().map(|name| (*name).to_owned()).collect()),
@@ -223,8 +228,8 @@ mod tests {
             ("bbb", Some(("bbb333", ""))),
             ("@bbb333", Some(("bbb333", ""))),
             ("aaa222", Some(("aaa222", "docker.io/library/debian:12"))),
-            ("quay.io/me/os@sha256:aaa111", Some(("aaa111", "quay.io/me/os:1"))),
-            ("quay.io/me/os@sha256:aaa222", None),
+            (&format!("quay.io/me/os@{}", digest("aaa111")), Some(("aaa111", "quay.io/me/os:1"))),
+            (&format!("quay.io/me/os@{}", digest("aaa222")), None),
             ("bb", None),
         ] {
             assert_eq!(find(text), found, "{text}");

@@ -1,4 +1,5 @@
-//! Image references in their fully expanded form, as policies and signatures compare them (`docker/reference` of containers/image).
+//! Image references in their fully expanded form, as registries, stores, policies and signatures have them (`docker/reference` of
+//! containers/image; hosts that are IPv6 addresses as the distribution project has them).
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,20 +22,21 @@ pub struct Reference {
 #[error("`{text}` is no image reference: {why}")]
 pub struct ReferenceError {
     text: String,
-    why: &'static str,
+    pub(super) why: &'static str,
 }
 
-const DOMAIN: &str = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*(?::[0-9]+)?";
+const DOMAIN: &str = r"(?:\[[0-9a-fA-F:]+\]|(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*)(?::[0-9]+)?";
 const PATH: &str = r"[a-z0-9]+(?:(?:[._]|__|-*)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-*)[a-z0-9]+)*)*";
 const TAG: &str = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}";
 const DIGEST: &str = r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}";
 
-static REFERENCE: LazyLock<Regex> =
-    LazyLock::new(|| regex(&format!("^({DOMAIN})/({PATH})(?::({TAG}))?(?:@({DIGEST}))?$")));
+static PARTS: LazyLock<[Regex; 4]> =
+    LazyLock::new(|| [DOMAIN, PATH, TAG, DIGEST].map(|part| regex(&format!("^(?:{part})$"))));
 /// What `remapIdentity` replaces: a host, or a host with a path.
 static PREFIX: LazyLock<Regex> = LazyLock::new(|| regex(&format!("^{DOMAIN}(?:/{PATH})?$")));
 /// A registry's limit for a name.
 const LONGEST_NAME: usize = 255;
+const NO_NAME: &str = "a host, `/` and a repository of lower-case words are expected";
 
 fn regex(text: &str) -> Regex {
     // OK to unwrap: the texts above are the only ones, and every test compiles them.
@@ -57,22 +59,33 @@ impl Reference {
         format!("{}/{}", self.domain, self.path)
     }
 
-    pub fn has_tag(&self) -> bool {
-        self.tag.is_some()
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// With its algorithm.
+    pub fn digest(&self) -> Option<&str> {
+        self.digest.as_deref()
     }
 
     pub fn is_name_only(&self) -> bool {
         self.tag.is_none() && self.digest.is_none()
     }
 
-    /// What a registry is asked for: `latest` where nothing is said; of a tag and a digest, the digest, as podman takes it.
-    pub fn exact(mut self) -> Self {
-        if self.digest.is_some() {
-            self.tag = None;
-        } else {
+    /// `latest` where neither a tag nor a digest is said.
+    pub fn complete(mut self) -> Self {
+        if self.digest.is_none() {
             self.tag.get_or_insert_with(|| "latest".to_owned());
         }
         self
+    }
+
+    /// What a registry is asked for: of a tag and a digest, the digest, as podman takes it.
+    pub fn exact(mut self) -> Self {
+        if self.digest.is_some() {
+            self.tag = None;
+        }
+        self.complete()
     }
 
     /// The reference, its repository, the namespaces above it, its host, and `*.` with every domain that the host lies in.
@@ -114,14 +127,32 @@ impl FromStr for Reference {
             return Err(wrong("it is the id of an image"));
         }
         let expanded = expand(text);
-        let captures =
-            REFERENCE.captures(&expanded).ok_or_else(|| wrong("`host/name:tag` is expected, in lower case"))?;
-        let part = |index| captures.get(index).map(|part| part.as_str().to_owned());
-        let (Some(domain), Some(path)) = (part(1), part(2)) else { return Err(wrong("it has no name")) };
-        if domain.len() + 1 + path.len() > LONGEST_NAME {
+        let (rest, digest) =
+            expanded.split_once('@').map_or((&expanded[..], None), |(rest, digest)| (rest, Some(digest)));
+        // A colon before the last slash belongs to a port.
+        let (name, tag) = match rest.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+            _ => (rest, None),
+        };
+        let (domain, path) = name.split_once('/').ok_or_else(|| wrong(NO_NAME))?;
+        let [is_domain, is_path, is_tag, is_digest] = &*PARTS;
+        if !digest.is_none_or(|digest| is_digest.is_match(digest)) {
+            return Err(wrong("a digest is `sha256:` and 64 lower-case hexadecimal digits"));
+        }
+        if !tag.is_none_or(|tag| is_tag.is_match(tag)) {
+            return Err(wrong("a tag has up to 128 letters, digits, `_`, `.` and `-`"));
+        }
+        if !is_domain.is_match(domain) {
+            return Err(wrong(NO_NAME));
+        }
+        if !is_path.is_match(path) {
+            return Err(wrong("the repository has words of lower-case letters and digits, with `/` between them"));
+        }
+        if name.len() > LONGEST_NAME {
             return Err(wrong("its name has more than 255 characters"));
         }
-        Ok(Self { domain, path, tag: part(3), digest: part(4) })
+        let owned = |part: &str| part.to_owned();
+        Ok(Self { domain: owned(domain), path: owned(path), tag: tag.map(owned), digest: digest.map(owned) })
     }
 }
 
@@ -129,11 +160,21 @@ impl FromStr for Reference {
 fn expand(text: &str) -> String {
     let (domain, rest) = match text.split_once('/') {
         Some(("index.docker.io", rest)) => ("docker.io", rest),
-        Some((domain, rest)) if domain.contains(['.', ':']) || domain == "localhost" => (domain, rest),
+        Some((domain, rest)) if is_host(domain) => (domain, rest),
         _ => ("docker.io", text),
     };
     let library = if domain == "docker.io" && !rest.contains('/') { "library/" } else { "" };
     format!("{domain}/{library}{rest}")
+}
+
+/// Whether the text says which registry it is about, by the rule of the container tools: its first word has a dot or a port, or is
+/// `localhost`.
+pub fn has_host(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(first, rest)| is_host(first) && !rest.is_empty())
+}
+
+fn is_host(first: &str) -> bool {
+    first.contains(['.', ':']) || first == "localhost"
 }
 
 impl fmt::Display for Reference {
@@ -179,6 +220,7 @@ mod tests {
             ("localhost/os", "localhost/os"),
             ("localhost:5000/os:a_B", "localhost:5000/os:a_B"),
             ("Quay.io/a/b__c/d--e", "Quay.io/a/b__c/d--e"),
+            ("[::1]:5000/a", "[::1]:5000/a"),
         ] {
             assert_eq!(parse(short).to_string(), full);
         }
@@ -197,6 +239,10 @@ mod tests {
             "quay.io/a@sha256:0",
             "quay.io//a",
             "../a",
+            "[::1/a",
+            "[g::]/a",
+            "quay.io/a\nb",
+            "quay.io/a:b\n",
             &id,
             &long,
         ] {
