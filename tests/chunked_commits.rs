@@ -1,9 +1,6 @@
 //! The commits of images that encapsulate an ostree commit, made a second time by the program `ostree`.
 
 mod oracle;
-#[path = "selinux/policy.rs"]
-#[allow(dead_code)]
-mod policy;
 mod support;
 
 use std::collections::BTreeSet;
@@ -15,6 +12,7 @@ use support::chunked::Encapsulated;
 use support::disk;
 use support::importer::{Judge, facts, filtered, plan, printed, warnings};
 use support::mini_image::{CREATED_SECONDS, MiniImage, base, small_partitions};
+use support::selinux;
 use support::sysroot::{self, ostree};
 use support::tar::{Entry, directory, file, hardlink, stream};
 
@@ -102,20 +100,10 @@ fn a_commit_without_layers_over_it_has_the_id_that_ostree_computes() {
 
 /// The mini system with Debian's policy turned on.
 fn with_policy() -> Vec<Entry> {
-    let files = policy::debian();
-    let below = "etc/selinux/default/contexts/files";
     let mut entries = base();
-    entries.push(file("etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=default\n"));
+    entries.extend(selinux::in_image());
     // libostree wants to see the kernel's form of the policy, and does not look into it.
     entries.push(file("etc/selinux/default/policy/policy.33", "rules"));
-    let texts = [
-        ("file_contexts", Some(files.file_contexts)),
-        ("file_contexts.homedirs", files.homedirs),
-        ("file_contexts.local", files.local),
-        ("file_contexts.subs", files.subs),
-        ("file_contexts.subs_dist", files.subs_dist),
-    ];
-    entries.extend(texts.into_iter().filter_map(|(name, text)| Some(file(&format!("{below}/{name}"), text?))));
     entries
 }
 

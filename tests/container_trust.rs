@@ -13,21 +13,17 @@ mod place;
 mod policies;
 #[path = "container_trust/refusals.rs"]
 mod refusals;
-#[path = "container_trust/registry.rs"]
-mod registry;
 #[path = "container_trust/signatures.rs"]
 mod signatures;
-#[path = "container_trust/signing.rs"]
-mod signing;
 #[path = "container_trust/skopeo.rs"]
 mod skopeo;
 
 use std::fs;
 
+use crate::support::cosign::{KeyPair, attach, cosign_payload};
 use bootwright::container_trust::Policy;
 use place::{Place, accept, base64, docker, ours_in_directory, policy_file, reject};
 use serde_json::{Value, json};
-use signing::{KeyPair, attach, cosign_payload};
 use skopeo::Verdict;
 
 #[test]

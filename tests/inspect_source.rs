@@ -71,7 +71,7 @@ fn a_disk_takes_no_options_of_sources_and_a_missing_file_is_no_registry() {
     let disk = directory.path().join("disk.raw");
     std::fs::write(&disk, "").unwrap();
     let disk = disk.to_str().unwrap();
-    for option in ["--authfile=/x", "--tls-ca=/x", "--target-arch=amd64", "--no-verify"] {
+    for option in ["--authfile=/x", "--tls-ca=/x", "--target-arch=amd64", "--no-verify", "--policy=/x", "--no-cache"] {
         let ended = program::end(program::bootwright().args(["inspect", disk, option]));
         assert!(ended.code == Some(2) && ended.stderr.contains("not with a disk"), "{option}: {}", ended.stderr);
     }

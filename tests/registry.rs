@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use support::mini_image::{Layout, MiniImage, small_partitions};
 use support::nginx::Authority;
 use support::program;
-use support::registry::{Doors, Fault, PASSWORD, Registry, USER, Way, auth_file};
+use support::registry::{Doors, PASSWORD, Registry, USER, Way, auth_file};
+use support::server::Fault;
 use support::tar::file;
 
 const SEED: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";

@@ -6,16 +6,13 @@
 mod oracle;
 #[path = "selinux/paths.rs"]
 mod paths;
-#[path = "selinux/policy.rs"]
-mod policy;
 #[path = "selinux/random.rs"]
 mod random;
+mod support;
 
-use std::time::Instant;
-
-use bootwright::selinux::{FileContexts, FileKind, Label, PolicyFiles};
-use policy::{KINDS, Policy, debian};
+use bootwright::selinux::{FileContexts, FileKind, PolicyFiles};
 use proptest::prelude::*;
+use support::selinux::{KINDS, Policy, debian};
 
 #[test]
 fn every_path_of_this_machine_is_labelled_as_libselinux_does_it() {
@@ -139,25 +136,4 @@ proptest! {
             }
         }
     }
-}
-
-/// `cargo test --release --test selinux -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement"]
-fn sixty_thousand_paths_take_less_than_half_a_second() {
-    let files = debian();
-    let mut paths: Vec<_> = paths::of_this_machine(60_000)
-        .into_iter()
-        .flat_map(|(kind, paths)| paths.into_iter().map(move |path| (path, kind)))
-        .collect();
-    let made_up = paths::of_policy([&files.file_contexts]);
-    paths.extend(made_up.into_iter().map(|path| (path, FileKind::Regular)));
-    paths.truncate(60_000);
-    let start = Instant::now();
-    let policy = FileContexts::parse(&files).unwrap();
-    let parsed = start.elapsed();
-    let labelled = paths.iter().filter(|(path, kind)| matches!(policy.lookup(path, *kind), Label::Context(_))).count();
-    let all = start.elapsed();
-    println!("{} paths, {labelled} with a label: {parsed:?} to read the policy, {all:?} in all", paths.len());
-    assert!(all.as_millis() < 500);
 }

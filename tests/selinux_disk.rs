@@ -1,9 +1,6 @@
 //! The labels of a disk whose image has an active SELinux policy, judged by libselinux's matchpathcon and by ostree.
 
 mod oracle;
-#[path = "selinux/policy.rs"]
-#[allow(dead_code)]
-mod policy;
 mod support;
 
 use std::collections::BTreeMap;
@@ -13,22 +10,12 @@ use std::path::Path;
 use support::disk::{self, Disks};
 use support::mini_image::{MiniImage, small_partitions};
 use support::sysroot::{self, Sysroot};
-use support::tar::{Entry, directory, file, symlink};
-use support::{shelf, walk};
+use support::tar::{directory, file, symlink};
+use support::{selinux, shelf, walk};
 
 /// The mini image with Debian's policy turned on, and paths that the policy tells apart.
 fn image() -> MiniImage {
-    let files = policy::debian();
-    let place = "etc/selinux/default/contexts/files";
-    let mut entries: Vec<Entry> = vec![file("etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=default\n")];
-    let texts = [
-        ("file_contexts", Some(files.file_contexts)),
-        ("file_contexts.homedirs", files.homedirs),
-        ("file_contexts.local", files.local),
-        ("file_contexts.subs", files.subs),
-        ("file_contexts.subs_dist", files.subs_dist),
-    ];
-    entries.extend(texts.into_iter().filter_map(|(name, text)| Some(file(&format!("{place}/{name}"), text?))));
+    let mut entries = selinux::in_image();
     entries.extend([
         file("usr/bin/bash", "the same content").mode(0o755),
         file("usr/lib/of-another-type", "the same content").mode(0o755),

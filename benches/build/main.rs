@@ -5,6 +5,7 @@
 //! `target/bench` and is removed. Every command runs as a child of its own; so does the floor, which is this program again.
 
 mod floor;
+mod labels;
 mod machine;
 mod measure;
 mod oci;
@@ -29,6 +30,7 @@ fn main() -> Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [measure::WORD, command @ ..] => measure::child(command),
         [floor::WORD, image, output] => floor::run(Path::new(image), Path::new(output)),
+        [labels::WORD, list] => labels::run(Path::new(list)),
         _ => bench(), // cargo adds `--bench`
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use crate::measure::{self, Sample};
 use crate::ostree::{BRANCH, Served};
 use crate::registry::Stored;
-use crate::{floor, oci};
+use crate::{floor, labels, oci};
 
 /// What a row is, for the goals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,7 @@ pub enum Kind {
     Skopeo,
     /// Every layer is in the cache.
     Cached,
+    Labels,
 }
 
 impl Kind {
@@ -110,6 +111,7 @@ impl Bench {
             self.registry(stored),
             self.skopeo(stored),
             self.cached()?,
+            self.labels()?,
         ])
     }
 
@@ -128,6 +130,13 @@ impl Bench {
         let command = words(&["skopeo", "copy", "--quiet", "--src-tls-verify=false", &stored.reference, &to]);
         let title = "skopeo copy to an OCI layout, alone".to_owned();
         Row { kind: Kind::Skopeo, title, command, output: Some(output) }
+    }
+
+    fn labels(&self) -> Result<Row> {
+        let list = self.scratch.join("paths");
+        labels::list(&self.rootfs_tar, &list)?;
+        let command = words(&[&text(&env::current_exe()?), labels::WORD, &text(&list)]);
+        Ok(Row { kind: Kind::Labels, title: "SELinux labels of every path, alone".to_owned(), command, output: None })
     }
 
     /// The first build of it, which fills the cache, is not measured.

@@ -6,7 +6,7 @@ use std::thread;
 use anyhow::Context;
 
 use super::args::{BuildArgs, CompressionMethod, Format};
-use super::{Outcome, hint, ostree, print, progress, server, wrong};
+use super::{Outcome, container, hint, ostree, print, progress, wrong};
 use crate::bootloader::Provided;
 use crate::build::{self, BuildError, Prepared};
 use crate::config::Config;
@@ -55,10 +55,10 @@ fn request(args: &BuildArgs) -> anyhow::Result<Request> {
         None => thread::available_parallelism().map_or(1, usize::from),
     };
     Ok(Request {
-        registry: server::access(&args.server, &args.container, &image)?,
-        pull_secret: args.pull_secret.as_deref().map(|path| server::pull_secret(path, &image)).transpose()?,
-        trust: server::trust(&args.container, args.enforce_container_sigpolicy, &image)?,
-        cache: server::cache(&args.container, &image)?,
+        registry: container::access(&args.server, &args.container, &image)?,
+        pull_secret: args.pull_secret.as_deref().map(|path| container::pull_secret(path, &image)).transpose()?,
+        trust: container::trust(&args.container, args.enforce_container_sigpolicy, &image)?,
+        cache: container::cache(&args.container, &image)?,
         max_layer_size: args.container.max_layer_size,
         ostree: ostree::request(args, &image)?,
         image,

@@ -3,7 +3,7 @@
 use std::env;
 
 use super::args::{Format, InspectArgs};
-use super::{Outcome, ostree, print, server, survey, wrong};
+use super::{Outcome, container, ostree, print, server, survey, wrong};
 use crate::image_ref::{ImageRefError, SourceRef};
 use crate::inspect;
 use crate::output::OutputType;
@@ -39,15 +39,15 @@ fn source(args: &InspectArgs) -> anyhow::Result<Option<SourceRef>> {
 
 fn given(args: &InspectArgs) -> Option<&'static str> {
     let own = args.target_arch.map(|_| "--target-arch");
-    let of_servers = || server::first_given(&args.server).or_else(|| server::first_of_registries(&args.container));
+    let of_servers = || server::first_given(&args.server).or_else(|| container::first_given(&args.container));
     own.or_else(|| ostree::first_given(&args.ostree)).or_else(of_servers)
 }
 
 fn run_source(args: &InspectArgs, source: SourceRef) -> anyhow::Result<Outcome> {
     let request = Request {
-        registry: server::access(&args.server, &args.container, &source)?,
-        trust: server::trust(&args.container, false, &source)?,
-        cache: server::cache(&args.container, &source)?,
+        registry: container::access(&args.server, &args.container, &source)?,
+        trust: container::trust(&args.container, false, &source)?,
+        cache: container::cache(&args.container, &source)?,
         max_layer_size: args.container.max_layer_size,
         architecture: args.target_arch,
         ostree: match source {

@@ -4,6 +4,7 @@ mod args;
 mod bars;
 mod build;
 mod cache;
+mod container;
 mod hint;
 mod inspect;
 mod layouts;

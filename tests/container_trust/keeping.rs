@@ -7,10 +7,10 @@ use bootwright::digest::Digest;
 use serde_json::json;
 
 use super::place::{Place, docker, policy_file};
-use super::registry;
-use super::signing::{KeyPair, attach, cosign_payload};
 use super::skopeo::Verdict;
 use super::support::server::{Fault, Server};
+use crate::support::cosign::{KeyPair, attach, cosign_payload};
+use crate::support::repository_of_registry::OCI_MANIFEST;
 
 /// Whether a signature in the lookaside and one in the registry are found; `None`: the files are wrong.
 type Found = Option<(bool, bool)>;
@@ -153,13 +153,13 @@ fn bundles_of_cosign_3_are_named_and_not_taken_for_nothing() {
     let repository = place.registry().repository("me/os");
     let digest = place.push("me/os", "1");
     let config = repository.put_blob(b"{}").to_string();
-    let bundle = json!({"schemaVersion": 2, "mediaType": registry::OCI_MANIFEST, "artifactType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+    let bundle = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": "application/vnd.dev.sigstore.bundle.v0.3+json",
         "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": config, "size": 2},
         "layers": [{"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json", "digest": config, "size": 2}]});
     let bundle = bundle.to_string().into_bytes();
-    repository.put_manifest("bundle", registry::OCI_MANIFEST, &bundle);
+    repository.put_manifest("bundle", OCI_MANIFEST, &bundle);
     let referrers = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [
-        {"mediaType": registry::OCI_MANIFEST, "digest": Digest::of(&bundle).to_string(), "size": bundle.len(), "artifactType": "application/vnd.dev.sigstore.bundle.v0.3+json"}]});
+        {"mediaType": OCI_MANIFEST, "digest": Digest::of(&bundle).to_string(), "size": bundle.len(), "artifactType": "application/vnd.dev.sigstore.bundle.v0.3+json"}]});
     repository.put_manifest(
         &digest.replace(':', "-"),
         "application/vnd.oci.image.index.v1+json",

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::place::{self, Place, both_say, of_name};
-use super::signing::{KeyPair, cosign_payload, sigstore_file, simple_payload};
+use crate::support::cosign::{KeyPair, cosign_payload, sigstore_file, simple_payload};
 
 /// A payload with something else in a place.
 fn changed(good: &Value, pointer: &str, value: Value) -> String {

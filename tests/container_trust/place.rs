@@ -13,9 +13,10 @@ use bootwright::image_ref::Reference;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::registry::{OCI_MANIFEST, Registry};
 use super::skopeo::Judge;
 use crate::support::gpg::Gpg;
+use crate::support::registry::Registry;
+use crate::support::repository_of_registry::OCI_MANIFEST;
 
 /// A registry, a lookaside in a directory, and the keys `vendor` and `other` of gpg.
 pub struct Place {
@@ -27,7 +28,7 @@ pub struct Place {
 
 impl Place {
     pub fn new() -> Place {
-        Place { registry: Some(Registry::start()), ..Self::without_registry() }
+        Place { registry: Some(Registry::open()), ..Self::without_registry() }
     }
 
     pub fn without_registry() -> Place {

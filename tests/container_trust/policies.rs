@@ -5,8 +5,8 @@ use std::fs;
 use bootwright::container_trust::Policy;
 
 use super::place::{self, Place};
-use super::signing::KeyPair;
 use super::skopeo::Verdict;
+use crate::support::cosign::KeyPair;
 
 /// Texts of policies; the key and the ring exist.
 fn texts(key: &str, ring: &str) -> Vec<String> {

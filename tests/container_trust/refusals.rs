@@ -8,8 +8,8 @@ use bootwright::image_ref::Reference;
 use serde_json::{Value, json};
 
 use super::place::{self, Place, docker, of_name, ours_in_directory, policy_file, reject};
-use super::registry;
-use super::signing::{KeyPair, attach, cosign_payload, sigstore_file, simple_payload};
+use crate::support::cosign::{KeyPair, attach, cosign_payload, sigstore_file, simple_payload};
+use crate::support::repository_of_registry::OCI_MANIFEST;
 
 #[test]
 fn a_cosign_key_takes_the_image_or_the_index_that_led_to_it_under_its_own_repository() {
@@ -42,7 +42,7 @@ fn a_cosign_key_takes_the_image_or_the_index_that_led_to_it_under_its_own_reposi
     );
     // The index alone is signed.
     let index = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [
-        {"mediaType": registry::OCI_MANIFEST, "digest": digest, "size": manifest.len(), "platform": {"os": "linux", "architecture": "amd64"}}]});
+        {"mediaType": OCI_MANIFEST, "digest": digest, "size": manifest.len(), "platform": {"os": "linux", "architecture": "amd64"}}]});
     let index = index.to_string().into_bytes();
     repository.put_manifest("index", "application/vnd.oci.image.index.v1+json", &index);
     sign(&Digest::of(&index).to_string(), &format!("{host}/me/os"));

@@ -7,7 +7,7 @@ use bootwright::digest::Digest;
 use serde_json::json;
 
 use super::place::{self, Place, base64, both_say, of_name, ours_in_directory, policy_file};
-use super::signing::{self, KeyPair, cosign_payload, sigstore_file, simple_payload};
+use crate::support::cosign::{self, KeyPair, cosign_payload, sigstore_file, simple_payload};
 
 #[test]
 fn cosign_signatures_by_every_kind_of_key_count_here_and_there() {
@@ -31,7 +31,7 @@ fn cosign_signatures_by_every_kind_of_key_count_here_and_there() {
         assert!(!both_say(&place, &policy, &image, &over_more, name), "{name}");
         // The fingerprint is what openssl makes of the key.
         let der = place.directory().join("der");
-        signing::openssl(&[
+        cosign::openssl(&[
             "pkey",
             "-pubin",
             "-in",

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Every test binary uses its own part of this module.
 
 pub mod chunked;
+pub mod cosign;
 pub mod disk;
 pub mod gpg;
 pub mod importer;
@@ -11,6 +12,8 @@ pub mod nginx;
 pub mod program;
 pub mod registry;
 pub mod repository;
+pub mod repository_of_registry;
+pub mod selinux;
 pub mod server;
 pub mod shelf;
 pub mod store;

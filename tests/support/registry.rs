@@ -1,7 +1,6 @@
 //! Debian's docker-registry, filled by skopeo, and a way to it on which things go wrong.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,6 +9,8 @@ use std::time::Duration;
 use std::{fs, thread};
 
 use super::nginx::Authority;
+use super::repository_of_registry::Repository;
+use super::server::{self, Fault, Faults, Request};
 use crate::oracle;
 
 pub const USER: &str = "warden";
@@ -18,9 +19,8 @@ pub const PASSWORD: &str = "correct horse";
 /// Serves until it is dropped.
 pub struct Registry {
     pub port: u16,
-    place: tempfile::TempDir,
+    _place: tempfile::TempDir,
     child: Child,
-    tls: bool,
 }
 
 /// Who may ask.
@@ -58,7 +58,7 @@ impl Registry {
         fs::write(&path, config).unwrap();
         let mut command = Command::new(oracle::tool("docker-registry", "docker-registry"));
         let child = command.arg("serve").arg(&path).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let registry = Registry { port, place, child, tls: authority.is_some() };
+        let registry = Registry { port, _place: place, child };
         for _ in 0..200 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return registry;
@@ -70,7 +70,7 @@ impl Registry {
 
     /// `HOST:PORT/NAME`, as configurations name it.
     pub fn name(&self, name: &str) -> String {
-        format!("127.0.0.1:{}/{name}", self.port)
+        format!("{}/{name}", self.host())
     }
 
     /// skopeo stores `from` as `name`, with more arguments of skopeo's.
@@ -81,15 +81,13 @@ impl Registry {
         oracle::agrees(&oracle::tool("skopeo", "skopeo"), fixed.iter().chain(args).chain(&[from, &to]));
     }
 
-    /// The file in which the registry keeps a blob.
-    pub fn blob(&self, digest: &str) -> std::path::PathBuf {
-        let hex = digest.strip_prefix("sha256:").unwrap();
-        let data = self.place.path().join("data/docker/registry/v2/blobs/sha256");
-        data.join(&hex[..2]).join(hex).join("data")
+    /// As references name it.
+    pub fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
-    pub fn is_tls(&self) -> bool {
-        self.tls
+    pub fn repository(&self, path: &str) -> Repository<'_> {
+        Repository::of(self, path)
     }
 }
 
@@ -97,19 +95,6 @@ impl Drop for Registry {
     fn drop(&mut self) {
         let _ = self.child.kill().and_then(|()| self.child.wait());
     }
-}
-
-/// What happens to answers on the way.
-#[derive(Clone, Copy, Debug)]
-pub enum Fault {
-    /// So many answers with this status come in place of the registry's.
-    Status(u16, usize),
-    /// So many answers end after half of their bytes.
-    Cut(usize),
-    /// The last bytes are others.
-    Garble,
-    /// The connection stays, and nothing more comes after the head.
-    Stall,
 }
 
 /// A server before a registry of http.
@@ -121,7 +106,7 @@ pub struct Way {
 struct Shared {
     registry: u16,
     /// By what the path contains.
-    faults: Mutex<BTreeMap<String, Fault>>,
+    faults: Faults,
     requests: Mutex<Vec<String>>,
     /// Asks for tokens of the server that is at this way as well.
     tokens: bool,
@@ -141,7 +126,7 @@ impl Way {
     fn start(registry: &Registry, tokens: bool) -> Way {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (faults, requests) = (Mutex::default(), Mutex::default());
+        let (faults, requests) = (Faults::default(), Mutex::default());
         let shared = Arc::new(Shared { registry: registry.port, faults, requests, tokens, port });
         let for_threads = Arc::clone(&shared);
         thread::spawn(move || {
@@ -159,7 +144,7 @@ impl Way {
 
     /// Requests whose path contains `part` meet this fault from now on.
     pub fn fault(&self, part: &str, fault: Fault) {
-        self.shared.faults.lock().unwrap().insert(part.to_owned(), fault);
+        self.shared.faults.set(part, fault);
     }
 
     /// `PATH` or `PATH RANGE` of each request so far.
@@ -170,20 +155,7 @@ impl Way {
 
 /// One request on one connection.
 fn answer(mut stream: &TcpStream, shared: &Shared) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    // A TLS greeting is no line of text.
-    reader.read_line(&mut line).ok().filter(|&len| len > 0)?;
-    let path = line.split(' ').nth(1)?.to_owned();
-    let mut headers = Vec::new();
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok().filter(|&len| len > 0)?;
-        if header.trim().is_empty() {
-            break;
-        }
-        headers.push(header.trim().to_owned());
-    }
+    let Request { line, path, headers } = Request::read(stream)?;
     let header =
         |name: &str| headers.iter().find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned));
     let range = header("range").map(|range| format!(" {range}")).unwrap_or_default();
@@ -196,11 +168,11 @@ fn answer(mut stream: &TcpStream, shared: &Shared) -> Option<()> {
         let challenge = format!("Bearer realm=\"{realm}\",service=\"way\",scope=\"repository:os:pull\"");
         return status(stream, 401, &format!("WWW-Authenticate: {challenge}\r\n"));
     }
-    let fault = take_fault(shared, &path);
+    let fault = shared.faults.take(|part| path.contains(part));
     if let Some(Fault::Status(code, _)) = fault {
         return status(stream, code, "Retry-After: 0\r\n");
     }
-    let mut bytes = ask_registry(shared.registry, line.trim(), &headers)?;
+    let mut bytes = ask_registry(shared.registry, &line, &headers)?;
     let body = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     match fault {
         Some(Fault::Cut(_)) => bytes.truncate(body + (bytes.len() - body) / 2),
@@ -236,23 +208,8 @@ fn token(mut stream: &TcpStream, query: &str, authorization: Option<&str>) -> Op
     write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{text}", text.len()).ok()
 }
 
-fn status(mut stream: &TcpStream, status: u16, headers: &str) -> Option<()> {
-    write!(stream, "HTTP/1.1 {status} Because\r\n{headers}Connection: close\r\nContent-Length: 0\r\n\r\n").ok()
-}
-
-/// The fault for a path, counted down.
-fn take_fault(shared: &Shared, path: &str) -> Option<Fault> {
-    let mut faults = shared.faults.lock().unwrap();
-    let part = faults.keys().find(|part| path.contains(part.as_str()))?.clone();
-    let fault = faults.remove(&part)?;
-    let left = match fault {
-        Fault::Status(status, count) if count > 1 => Some(Fault::Status(status, count - 1)),
-        Fault::Cut(count) if count > 1 => Some(Fault::Cut(count - 1)),
-        Fault::Status(..) | Fault::Cut(_) => None,
-        lasting => Some(lasting),
-    };
-    left.map(|left| faults.insert(part, left));
-    Some(fault)
+fn status(stream: &TcpStream, status: u16, headers: &str) -> Option<()> {
+    server::status_line(stream, status, &format!("{headers}Connection: close\r\n"))
 }
 
 /// An `auth.json` with one entry, as skopeo login writes it.

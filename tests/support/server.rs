@@ -32,7 +32,7 @@ pub struct Server {
 struct Shared {
     root: PathBuf,
     /// By what the path ends with.
-    faults: Mutex<BTreeMap<String, Fault>>,
+    faults: Faults,
     requests: Mutex<Vec<String>>,
     headers: Mutex<Vec<String>>,
 }
@@ -43,7 +43,7 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         let shared = Shared {
             root: root.to_owned(),
-            faults: Mutex::default(),
+            faults: Faults::default(),
             requests: Mutex::default(),
             headers: Mutex::default(),
         };
@@ -69,7 +69,7 @@ impl Server {
 
     /// Requests whose path ends with `suffix` meet this fault from now on.
     pub fn fault(&self, suffix: &str, fault: Fault) {
-        self.shared.faults.lock().unwrap().insert(suffix.to_owned(), fault);
+        self.shared.faults.set(suffix, fault);
     }
 
     /// The paths asked for so far.
@@ -83,28 +83,50 @@ impl Server {
     }
 }
 
+/// What a client asks, without a body.
+pub struct Request {
+    /// The first line.
+    pub line: String,
+    /// As the client writes it: with its query, and to a proxy as a whole URL.
+    pub path: String,
+    /// Lines.
+    pub headers: Vec<String>,
+}
+
+impl Request {
+    /// `None` when the connection ends, or begins with something else than a line.
+    pub fn read(stream: &TcpStream) -> Option<Request> {
+        let mut reader = BufReader::new(stream);
+        let mut read_line = || {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok().filter(|&len| len > 0)?;
+            Some(line.trim().to_owned())
+        };
+        let line = read_line()?;
+        let path = line.split(' ').nth(1)?.to_owned();
+        let mut headers = Vec::new();
+        loop {
+            match read_line()? {
+                header if header.is_empty() => return Some(Request { line, path, headers }),
+                header => headers.push(header),
+            }
+        }
+    }
+}
+
 /// One request; `None` ends the connection.
 fn answer(mut stream: &TcpStream, shared: &Shared) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|&len| len > 0)?;
-    let target = line.split(' ').nth(1)?.split('?').next()?;
+    let Request { path, headers, .. } = Request::read(stream)?;
+    shared.headers.lock().unwrap().extend(headers);
+    let target = path.split('?').next()?;
     // Of a proxy whole URLs are asked.
     let path = match target.strip_prefix("http://") {
         Some(url) => url.find('/').map_or("/", |at| &url[at..]),
         None => target,
     };
     let path = path.to_owned();
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok().filter(|&len| len > 0)?;
-        if header.trim().is_empty() {
-            break;
-        }
-        shared.headers.lock().unwrap().push(header.trim().to_owned());
-    }
     shared.requests.lock().unwrap().push(path.clone());
-    let fault = take_fault(shared, &path);
+    let fault = shared.faults.take(|suffix| path.ends_with(suffix));
     if let Some(Fault::Status(status, _)) = fault {
         return status_line(stream, status, "");
     }
@@ -133,24 +155,31 @@ fn answer(mut stream: &TcpStream, shared: &Shared) -> Option<()> {
     }
 }
 
-fn status_line(mut stream: &TcpStream, status: u16, headers: &str) -> Option<()> {
+pub fn status_line(mut stream: &TcpStream, status: u16, headers: &str) -> Option<()> {
     write!(stream, "HTTP/1.1 {status} Because\r\n{headers}Content-Length: 0\r\n\r\n").ok()
 }
 
-/// The fault for a path, counted down.
-fn take_fault(shared: &Shared, path: &str) -> Option<Fault> {
-    let mut faults = shared.faults.lock().unwrap();
-    let suffix = faults.keys().find(|suffix| path.ends_with(suffix.as_str()))?.clone();
-    let fault = faults[&suffix];
-    let left = match fault {
-        Fault::Status(status, count) if count > 1 => Some(Fault::Status(status, count - 1)),
-        Fault::Cut(count) if count > 1 => Some(Fault::Cut(count - 1)),
-        Fault::Status(..) | Fault::Cut(_) => None,
-        lasting => Some(lasting),
-    };
-    match left {
-        Some(left) => faults.insert(suffix, left),
-        None => faults.remove(&suffix),
-    };
-    Some(fault)
+/// Faults by a part of the path.
+#[derive(Default)]
+pub struct Faults(Mutex<BTreeMap<String, Fault>>);
+
+impl Faults {
+    pub fn set(&self, part: &str, fault: Fault) {
+        self.0.lock().unwrap().insert(part.to_owned(), fault);
+    }
+
+    /// The fault for the first part that is in the path, counted down.
+    pub fn take(&self, is_in_path: impl Fn(&str) -> bool) -> Option<Fault> {
+        let mut faults = self.0.lock().unwrap();
+        let part = faults.keys().find(|part| is_in_path(part))?.clone();
+        let fault = faults.remove(&part)?;
+        let left = match fault {
+            Fault::Status(status, count) if count > 1 => Some(Fault::Status(status, count - 1)),
+            Fault::Cut(count) if count > 1 => Some(Fault::Cut(count - 1)),
+            Fault::Status(..) | Fault::Cut(_) => None,
+            lasting => Some(lasting),
+        };
+        left.map(|left| faults.insert(part, left));
+        Some(fault)
+    }
 }

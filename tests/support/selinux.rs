@@ -7,6 +7,7 @@ use std::path::Path;
 use bootwright::selinux::{FileContexts, FileKind, Label, PolicyFiles};
 use tempfile::TempDir;
 
+use super::tar::{Entry, file};
 use crate::oracle;
 
 /// Each type as `matchpathcon` and as `selabel_lookup` call it.
@@ -32,6 +33,22 @@ pub fn debian() -> PolicyFiles {
         subs: read("file_contexts.subs"),
         subs_dist: read("file_contexts.subs_dist"),
     }
+}
+
+/// The same as an image has it, turned on.
+pub fn in_image() -> Vec<Entry> {
+    let files = debian();
+    let below = "etc/selinux/default/contexts/files";
+    let texts = [
+        ("file_contexts", Some(files.file_contexts)),
+        ("file_contexts.homedirs", files.homedirs),
+        ("file_contexts.local", files.local),
+        ("file_contexts.subs", files.subs),
+        ("file_contexts.subs_dist", files.subs_dist),
+    ];
+    let texts = texts.into_iter().filter_map(|(name, text)| Some(file(&format!("{below}/{name}"), text?)));
+    let config = file("etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=default\n");
+    std::iter::once(config).chain(texts).collect()
 }
 
 /// A policy in both hands: ours, and as files for the judge.

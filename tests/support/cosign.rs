@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 
-use super::registry::{OCI_MANIFEST, Repository};
+use super::repository_of_registry::{OCI_MANIFEST, Repository};
 use crate::oracle;
 
 /// A pair of keys in files.
