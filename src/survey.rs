@@ -151,7 +151,7 @@ fn of_image(
 
 fn facts(resolved: &Resolved) -> Result<ImageSurvey, BuildError> {
     let parsed = resolved.parsed()?;
-    let labels = resolved.labels()?;
+    let labels = parsed.labels();
     let layers = parsed.manifest.layers().iter().map(|layer| LayerSurvey {
         digest: layer.digest().to_string(),
         media_type: layer.media_type().to_string(),

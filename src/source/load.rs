@@ -40,8 +40,9 @@ pub fn load(
     limits: &Limits,
     progress: &dyn Progress,
 ) -> Result<Image> {
-    let Parsed { manifest, config } = resolved.parsed()?;
-    let labels = resolved.labels()?;
+    let parsed = resolved.parsed()?;
+    let labels = parsed.labels();
+    let Parsed { manifest, config } = parsed;
     let composition = Composition::of(&labels, config.rootfs().diff_ids())?;
     let jobs = jobs(source, &manifest, &config, composition, limits)?;
     let spool = Spool::new_in(room.spool_dir)?;

@@ -92,11 +92,9 @@ impl Resolved {
         Ok(Parsed { manifest, config: json::parse(&self.config, "the config")? })
     }
 
-    /// The labels of the config, known before any layer is read.
+    /// The labels, known before any layer is read.
     pub fn labels(&self) -> Result<BTreeMap<String, String>> {
-        let config = self.parsed()?.config;
-        let labels = config.config().as_ref().and_then(|config| config.labels().clone());
-        Ok(labels.unwrap_or_default().into_iter().collect())
+        Ok(self.parsed()?.labels())
     }
 }
 
@@ -104,6 +102,14 @@ impl Resolved {
 pub struct Parsed {
     pub manifest: ImageManifest,
     pub config: ImageConfiguration,
+}
+
+impl Parsed {
+    /// The labels of the config.
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        let labels = self.config.config().as_ref().and_then(|config| config.labels().clone());
+        labels.unwrap_or_default().into_iter().collect()
+    }
 }
 
 /// A source that has been read completely.
