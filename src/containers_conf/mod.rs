@@ -1,9 +1,11 @@
 //! What podman, skopeo and buildah are configured with, and a build follows as well: credentials (containers-auth.json(5)),
-//! certificates (containers-certs.d(5)), mirrors and blocked places (containers-registries.conf(5)). Nothing here asks a network.
+//! certificates (containers-certs.d(5)), mirrors and blocked places (containers-registries.conf(5)), where stores are
+//! (containers-storage.conf(5)). Nothing here asks a network.
 
 mod auth_file;
 mod certs_d;
 mod registries_conf;
+mod storage_conf;
 
 use std::env;
 use std::fs::File;
@@ -13,6 +15,7 @@ use std::path::{Path, PathBuf};
 pub use auth_file::{Credentials, Found, credentials};
 pub use certs_d::{Certificates, certificates};
 pub use registries_conf::{Place, Registries};
+pub use storage_conf::Stores;
 
 /// A configuration by hand is a few kilobytes.
 const LONGEST: u64 = 4 << 20;

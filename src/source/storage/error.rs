@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::containers_conf::ConfError;
 use crate::digest::Digest;
 
 /// What is wrong, and how another tool gets the image out where this one cannot.
@@ -23,8 +24,8 @@ pub enum Problem {
     #[error("there is no container storage in {root}", root = root.display())]
     NoStore { root: PathBuf },
 
-    #[error("{path} cannot be used: {why}", path = path.display())]
-    Configuration { path: PathBuf, why: String },
+    #[error(transparent)]
+    Configuration(#[from] ConfError),
 
     #[error("{root} keeps images with the driver `{driver}`; only the files of `overlay` can be read", root = root.display())]
     Driver { root: PathBuf, driver: String },

@@ -4,7 +4,6 @@
 //! so that they have their diff_ids. What they were compressed to is lost, so the digests in the manifest are those of blobs that
 //! the store cannot give; bootc, which asks skopeo for manifest and layers, keeps that manifest all the same.
 
-mod conf;
 mod crc64;
 mod error;
 mod inside;
@@ -24,9 +23,9 @@ use serde::de::DeserializeOwned;
 use super::documents::{self, Documents};
 use super::{Limits, Platform, Resolved, Result, Source, json};
 use crate::container_trust::Identity;
+use crate::containers_conf::Stores;
 use crate::image_ref::StorageRef;
 use crate::layer::Announced;
-use conf::Stores;
 pub use error::{Problem, StoreError};
 use inside::Inside;
 use records::{ChainError, ImageRecord, LayerRecord, Wanted};
@@ -55,7 +54,7 @@ impl ContainersStorage {
     pub fn open(reference: &StorageRef) -> Result<Self> {
         let stores = match &reference.store {
             Some(spec) => Ok(Stores::of_spec(spec)),
-            None => Stores::configured(),
+            None => Stores::configured().map_err(Problem::from),
         };
         let root = stores.as_ref().ok().and_then(|stores| stores.roots.first());
         let export = export(reference, root.map(PathBuf::as_path));

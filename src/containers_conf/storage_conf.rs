@@ -2,13 +2,11 @@
 //! containers/storage `types/options.go`).
 
 use std::env;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::error::Problem;
+use super::ConfError;
 use crate::image_ref::StoreSpec;
 
 const SYSTEM_ROOT: &str = "/var/lib/containers/storage";
@@ -60,7 +58,7 @@ impl Stores {
     }
 
     /// What podman would use as this user.
-    pub fn configured() -> Result<Self, Problem> {
+    pub fn configured() -> Result<Self, ConfError> {
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         let outside = variable("_CONTAINERS_ROOTLESS_UID").and_then(|uid| uid.parse().ok());
         let uid = outside.unwrap_or_else(|| nix::unistd::geteuid().as_raw());
@@ -71,7 +69,7 @@ impl Stores {
 impl User<'_> {
     /// Root has the system's file. Others have one of their own, and of the system's only where stores are and the driver. A file
     /// that the environment names is both.
-    fn stores(&self) -> Result<Stores, Problem> {
+    fn stores(&self) -> Result<Stores, ConfError> {
         let named = self.get("CONTAINERS_STORAGE_CONF").map(PathBuf::from);
         let system = match &named {
             Some(path) => read(path)?.unwrap_or_default(),
@@ -140,7 +138,7 @@ fn image_stores(options: &str) -> impl Iterator<Item = PathBuf> {
 }
 
 /// What the distribution ships counts where the administrator has no file.
-fn system() -> Result<Storage, Problem> {
+fn system() -> Result<Storage, ConfError> {
     for path in ["/etc/containers/storage.conf", "/usr/share/containers/storage.conf"] {
         if let Some(storage) = read(Path::new(path))? {
             return Ok(storage);
@@ -150,20 +148,18 @@ fn system() -> Result<Storage, Problem> {
 }
 
 /// None where there is no such file.
-fn read(path: &Path) -> Result<Option<Storage>, Problem> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(Problem::Io { path: path.to_owned(), source }),
-    };
-    let wrong =
-        |error: toml::de::Error| Problem::Configuration { path: path.to_owned(), why: error.message().to_owned() };
-    let file: File = toml::from_str(&text).map_err(wrong)?;
+fn read(path: &Path) -> Result<Option<Storage>, ConfError> {
+    let wrong = |why: String| ConfError::Wrong { path: path.to_owned(), why };
+    let Some(bytes) = super::read(path)? else { return Ok(None) };
+    let text = String::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
+    let file: File = toml::from_str(&text).map_err(|error| wrong(error.message().to_owned()))?;
     Ok(Some(file.storage))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// The stores of a user whose environment names this file.
