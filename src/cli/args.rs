@@ -271,6 +271,11 @@ pub struct TestArgs {
     pub accel: AccelChoice,
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub progress: ProgressStyle,
+    /// How the image of `--upgrade` is fetched.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub container: ContainerArgs,
 }
 
 #[derive(Args)]

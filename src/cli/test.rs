@@ -15,10 +15,15 @@ use crate::os::Architecture;
 use crate::smoke::{self, Accel, Accelerator, Arch, Event, Firmware, Life, Regex, Request, Verdict};
 
 pub fn run(args: &TestArgs) -> anyhow::Result<Outcome> {
-    let request = request(args)?;
+    let start = inspect::start(&args.disk)?;
+    let wishes = upgrade::Wishes { server: &args.server, container: &args.container, architecture: start.architecture };
+    if args.upgrade.is_none() {
+        wishes.refuse_beside("--upgrade")?;
+    }
+    let request = request(args, start)?;
     smoke::stop_on_signals(request.stop.clone())?;
     let lines = progress::lines(args.progress);
-    let next = args.upgrade.as_deref().map(upgrade::prepare).transpose()?;
+    let next = args.upgrade.as_deref().map(|source| upgrade::prepare(source, &wishes)).transpose()?;
     let life = Life {
         reboots: args.reboots,
         upgrade: next.as_ref().map(|next| next.upgrade.clone()),
@@ -41,8 +46,7 @@ pub fn run(args: &TestArgs) -> anyhow::Result<Outcome> {
     Ok(if verdict.passed { Outcome::Done } else { Outcome::Failed })
 }
 
-fn request(args: &TestArgs) -> anyhow::Result<Request> {
-    let start = inspect::start(&args.disk)?;
+fn request(args: &TestArgs, start: inspect::Start) -> anyhow::Result<Request> {
     let arch = architecture(args, start)?;
     let firmware = match args.firmware {
         Some(FirmwareChoice::Uefi) => Firmware::Uefi,

@@ -1,11 +1,15 @@
 //! The next version for `bootwright test --upgrade`: a repository as it is, or an image installed on a second disk.
 
+use std::path::Path;
+
 use anyhow::Context;
 use tempfile::TempDir;
 
-use super::wrong;
+use super::args::{ContainerArgs, ServerArgs};
+use super::{container, server, wrong};
 use crate::build::{self, BuildError};
 use crate::image_ref::{ImageRefError, Location, OstreeRef, SourceRef};
+use crate::os::Architecture;
 use crate::ostree::keyfile::KeyFile;
 use crate::output::OutputType;
 use crate::plan::Content;
@@ -20,12 +24,43 @@ pub struct Next {
     _directory: Option<TempDir>,
 }
 
+/// How the image of the next version is fetched, and for which machine.
+pub struct Wishes<'a> {
+    pub server: &'a ServerArgs,
+    pub container: &'a ContainerArgs,
+    pub architecture: Option<Architecture>,
+}
+
 /// Finds the commit of a repository, or installs an image on a disk of its own.
-pub fn prepare(source: &str) -> anyhow::Result<Next> {
+pub fn prepare(source: &str, wishes: &Wishes<'_>) -> anyhow::Result<Next> {
     let source: SourceRef = source.parse().map_err(|error: ImageRefError| wrong(error))?;
     match source {
-        SourceRef::Ostree(reference) => repository(&reference),
-        image => disk(image),
+        SourceRef::Ostree(reference) => {
+            wishes.refuse_beside(&format!("an image to upgrade to, not with {reference}"))?;
+            repository(&reference)
+        }
+        image => disk(image, wishes),
+    }
+}
+
+impl Wishes<'_> {
+    /// Refuses options that do nothing without an image.
+    pub fn refuse_beside(&self, what: &str) -> anyhow::Result<()> {
+        match server::first_given(self.server).or_else(|| container::first_given(self.container)) {
+            Some(name) => Err(wrong(anyhow::anyhow!("{name} goes with {what}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn request(&self, image: SourceRef, output: &Path) -> anyhow::Result<Request> {
+        Ok(Request {
+            architecture: self.architecture,
+            registry: container::access(self.server, self.container, &image)?,
+            trust: container::trust(self.container, false, &image)?,
+            cache: container::cache(self.container, &image)?,
+            max_layer_size: self.container.max_layer_size,
+            ..Request::plain(image, OutputType::Raw, output)
+        })
     }
 }
 
@@ -54,10 +89,9 @@ fn repository(reference: &OstreeRef) -> anyhow::Result<Next> {
     Ok(Next { upgrade, _directory: None })
 }
 
-fn disk(image: SourceRef) -> anyhow::Result<Next> {
+fn disk(image: SourceRef, wishes: &Wishes<'_>) -> anyhow::Result<Next> {
     let directory = tempfile::Builder::new().prefix("bootwright-next-").tempdir()?;
-    let request = Request::plain(image, OutputType::Raw, directory.path());
-    let report = build::build(&request, &Silent)?;
+    let report = build::build(&wishes.request(image, directory.path())?, &Silent)?;
     let root = report.disk.partitions.iter().find_map(|partition| match &partition.content {
         Content::Root(filesystem) => Some(filesystem.uuid.to_string()),
         _ => None,
