@@ -48,7 +48,8 @@ impl Grower {
             Grower::Systemd => {
                 ("After=systemd-repart.service\n", "/usr/lib/systemd/systemd-growfs /var", "systemd-growfs@.service(8)")
             }
-            Grower::Script => ("", "/etc/bootwright/grow-root", "sfdisk(8)"),
+            // SELinux policies let few start a file that is labelled as configuration.
+            Grower::Script => ("", "/bin/sh /etc/bootwright/grow-root", "sfdisk(8)"),
         };
         format!(
             "[Unit]\nDescription=Grow the root filesystem to the size of its {}\nDocumentation=man:{page}\n{after}\
