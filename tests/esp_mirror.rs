@@ -24,7 +24,7 @@ if [ "$left" -le 0 ]; then
     if [ "$tool" = cp ]; then head -c 3 "$1" >"$2"; fi
     kill -KILL 0
 fi
-PATH=/usr/bin:/bin exec "$tool" "$@"
+PATH=$TOOLS exec "$tool" "$@"
 "#;
 
 /// A deployment and its kernel: deployments with one kernel share its files on /boot.
@@ -42,13 +42,18 @@ const D: Deployment = Deployment { commit: "dddd", kernel: "1111" };
 
 struct Machine {
     root: TempDir,
+    /// Tools that count their steps.
     bin: TempDir,
+    /// Tools that do their work, but for sync: the disk under the tree is not what fails here.
+    tools: TempDir,
     swaps: u32,
 }
 
 impl Machine {
     fn new() -> Machine {
-        let machine = Machine { root: tempfile::tempdir().unwrap(), bin: tempfile::tempdir().unwrap(), swaps: 0 };
+        let [root, bin, tools] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        symlink("/bin/true", tools.path().join("sync")).unwrap();
+        let machine = Machine { root, bin, tools, swaps: 0 };
         for directory in ["boot/efi", "sysroot/ostree/deploy/os/deploy", "proc", "run"] {
             fs::create_dir_all(machine.path(directory)).unwrap();
         }
@@ -58,6 +63,14 @@ impl Machine {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }
         machine
+    }
+
+    /// Another one whose disk is the same.
+    fn twin(&self) -> Machine {
+        let twin = Machine::new();
+        let paths = [self.root.path().join("."), twin.root.path().to_owned()];
+        assert!(Command::new("cp").arg("-a").args(paths).status().unwrap().success());
+        Machine { swaps: self.swaps, ..twin }
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -117,9 +130,11 @@ impl Machine {
     fn mirror(&self, mode: &str, steps: u32) -> bool {
         let counter = self.bin.path().join("steps");
         fs::write(&counter, format!("{steps}\n")).unwrap();
+        let tools = format!("{}:/usr/bin:/bin", self.tools.path().display());
+        let counting = format!("{}:{tools}", self.bin.path().display());
         let mut command = Command::new("/bin/sh");
-        command.arg(SCRIPT).arg(mode).arg(self.root.path()).env("STEPS", &counter);
-        command.env("PATH", format!("{}:/usr/bin:/bin", self.bin.path().display()));
+        command.arg(SCRIPT).arg(mode).arg(self.root.path()).env("STEPS", &counter).env("TOOLS", &tools);
+        command.env("PATH", if steps == ALL { tools } else { counting });
         command.process_group(0).status().unwrap().success()
     }
 
@@ -226,10 +241,11 @@ fn whatever_step_the_power_fails_at_the_first_entry_of_the_menu_starts_a_system_
 }
 
 fn power_fails_at_every_step(mode: &str, running: Deployment, before: &[Deployment], after: &[Deployment]) {
+    let changed = changed(running, before, after);
+    // Before the script runs at all, too.
+    assert_eq!(changed.started_by(&changed.menu()[0]), running);
     for steps in 0.. {
-        let machine = changed(running, before, after);
-        // Before the script runs at all, too.
-        assert_eq!(machine.started_by(&machine.menu()[0]), running);
+        let machine = changed.twin();
         let whole = machine.mirror(mode, steps);
         let first = machine.started_by(&machine.menu()[0]);
         assert!(first == running || first == after[0], "{before:?} {after:?} {mode} {steps}");
