@@ -5,7 +5,7 @@
 DEMO_PACKAGES := mmdebstrap qemu-system-x86 qemu-utils ovmf gcc libc6-dev
 # The judges of the tests. The loaders are Debian's own signed ones, to tell EFI programs apart.
 TEST_PACKAGES := $(DEMO_PACKAGES) acl apache2-utils attr buildah docker-registry dosfstools e2fsprogs erofs-utils fdisk file fsverity gdisk gpg gpg-agent grub-common grub-pc-bin \
-	extlinux grub-efi-amd64-bin grub-efi-amd64-signed libarchive-tools libxml2-utils mount mtools nginx-light openssl ostree passwd podman python3 selinux-policy-default selinux-utils shim-signed skopeo \
+	extlinux grub-efi-amd64-bin grub-efi-amd64-signed libarchive-tools libxml2-utils mount mtools nginx-light openssl ostree passwd podman policycoreutils python3 selinux-policy-default selinux-utils shim-signed skopeo \
 	syslinux syslinux-common syslinux-efi systemd systemd-boot-efi tar util-linux
 
 # What the boot matrix needs beside: arm64 machines, and an emulator for the scripts of arm64 packages.
@@ -36,7 +36,7 @@ demo: packages-demo
 	@echo "the disk: $(OUT)/qcow2/disk.qcow2 (user demo, password demo); its screen: $(OUT)/screen.png"
 
 test: packages-test lint
-	cargo run --release -p qemu-tests -- os
+	cargo run -p qemu-tests -- os
 	cargo $(AS_ROOT) test --workspace --no-fail-fast
 
 lint:
@@ -49,6 +49,7 @@ test-large: packages-test
 
 test-boot-matrix: packages-matrix
 	cargo $(AS_ROOT) test -p bootwright --test grub_efi -- --ignored
+	cargo $(AS_ROOT) test -p qemu-tests --features matrix --test boot_rare -- --nocapture
 	cargo $(AS_ROOT) test -p qemu-tests --features matrix --test boot_matrix
 
 bench: packages-test

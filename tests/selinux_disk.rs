@@ -116,6 +116,31 @@ fn the_deployment_is_labelled_as_matchpathcon_says() {
     assert_ne!(found["/usr/bin/bash"], found["/usr/lib/of-another-type"], "one content, two labels");
 }
 
+/// The lines that setfiles(8) says about the deployment with `local` beside the image's policy; it changes nothing.
+fn relabelled(sysroot: &Sysroot, local: &str) -> Vec<String> {
+    let deployment = sysroot.deployment();
+    let policy = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(deployment.join("usr/etc/selinux/default/contexts/files")).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), policy.path().join(file.file_name())).unwrap();
+    }
+    fs::write(policy.path().join("file_contexts.local"), local).unwrap();
+    let judge = oracle::tool("setfiles", "policycoreutils");
+    let (root, specs) = (deployment.to_str().unwrap(), policy.path().join("file_contexts"));
+    let proc = format!("{root}/proc");
+    let said = oracle::agrees(&judge, ["-n", "-v", "-F", "-e", &proc, "-r", root, specs.to_str().unwrap(), root]);
+    said.lines().map(|line| line.replace(root, "")).collect()
+}
+
+#[test]
+fn setfiles_would_relabel_nothing_of_the_deployment() {
+    let sysroot = sysroot::of(&disks());
+    assert_eq!(relabelled(&sysroot, ""), [""; 0]);
+    let other = relabelled(&sysroot, "/usr/bin/bash -- system_u:object_r:bin_t:s0\n");
+    let (from, to) = ("system_u:object_r:shell_exec_t:s0", "system_u:object_r:bin_t:s0");
+    assert_eq!(other, [format!("Would relabel /usr/bin/bash from {from} to {to}")], "it does look at the files");
+}
+
 #[test]
 fn etc_var_and_boot_are_labelled_by_the_paths_that_they_have_on_the_machine() {
     let sysroot = sysroot::of(&disks());

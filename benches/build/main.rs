@@ -20,6 +20,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use qemu_tests::{Architecture, Suite};
+
 use measure::Sample;
 use rows::{Bench, Row};
 
@@ -48,13 +50,24 @@ fn bench() -> Result<()> {
     print!("{}", machine::header(runs));
     if wanted("test-os") {
         let os = qemu_tests::test_os()?;
-        image(&Bench { name: "test-os", oci: os.oci, rootfs_tar: os.rootfs_tar, scratch: scratch() }, runs)?;
+        let (next, foreign) = (Some(os.oci_v2), foreign());
+        image(
+            &Bench { name: "test-os", oci: os.oci, rootfs_tar: os.rootfs_tar, next, foreign, scratch: scratch() },
+            runs,
+        )?;
     }
     if wanted("large") {
         let os = qemu_tests::large_os()?;
-        image(&Bench { name: "large", oci: os.oci, rootfs_tar: os.rootfs_tar, scratch: scratch() }, runs)?;
+        let (oci, rootfs_tar) = (os.oci, os.rootfs_tar);
+        image(&Bench { name: "large", oci, rootfs_tar, next: None, foreign: None, scratch: scratch() }, runs)?;
     }
     Ok(())
+}
+
+/// The test system for arm64, whose own packages need an emulator to be installed.
+fn foreign() -> Option<PathBuf> {
+    let os = qemu_tests::test_os_of(Suite::Trixie, Architecture::Arm64);
+    os.map(|os| os.oci).inspect_err(|error| eprintln!("no row for arm64: {error:#}")).ok()
 }
 
 fn scratch() -> PathBuf {

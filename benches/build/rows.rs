@@ -34,6 +34,9 @@ pub enum Kind {
     Skopeo,
     /// Every layer is in the cache.
     Cached,
+    /// All but a small one.
+    Changed,
+    Foreign,
     Labels,
 }
 
@@ -50,6 +53,8 @@ impl Kind {
                 | Kind::Directory
                 | Kind::Registry
                 | Kind::Cached
+                | Kind::Changed
+                | Kind::Foreign
         )
     }
 }
@@ -58,6 +63,8 @@ impl Kind {
 pub struct Row {
     pub kind: Kind,
     pub title: String,
+    /// Runs before and is not measured.
+    before: Option<Vec<String>>,
     command: Vec<String>,
     /// A file or directory that the command makes.
     output: Option<PathBuf>,
@@ -66,6 +73,9 @@ pub struct Row {
 impl Row {
     /// Runs the command once and removes what it made.
     pub fn run(&self) -> Result<Sample> {
+        if let Some(before) = &self.before {
+            measure::run(before)?;
+        }
         let sample = measure::run(&self.command);
         if let Some(output) = &self.output {
             // One of the two fails; the next run would say so if both did.
@@ -80,6 +90,10 @@ pub struct Bench {
     pub name: &'static str,
     pub oci: PathBuf,
     pub rootfs_tar: PathBuf,
+    /// The image with a small layer more.
+    pub next: Option<PathBuf>,
+    /// The same system for another architecture.
+    pub foreign: Option<PathBuf>,
     pub scratch: PathBuf,
 }
 
@@ -90,13 +104,19 @@ impl Bench {
         let size = fs::metadata(&raw)?.len();
         let mut gzip = words(&["gzip", "-dc"]);
         gzip.extend(oci::layers(&self.oci)?.iter().map(|layer| text(layer)));
-        Ok(vec![
+        let mut rows = vec![
             self.build(Kind::Raw, &["--type", "raw"]),
             self.build(Kind::RawNoChecksums, &["--type", "raw", "--no-checksums"]),
             self.build(Kind::Zlib, &["--type", "qcow2"]),
             self.build(Kind::Zstd, &["--type", "qcow2", "--compression", "zstd"]),
             self.floor(),
-            Row { kind: Kind::Gzip, title: "gzip -dc, all layers".to_owned(), command: gzip, output: None },
+            Row {
+                kind: Kind::Gzip,
+                title: "gzip -dc, all layers".to_owned(),
+                before: None,
+                command: gzip,
+                output: None,
+            },
             self.mke2fs(&tree, size),
             self.qemu_img(&raw),
             self.build_ref(Kind::Server, "from HTTP", &served.url),
@@ -112,7 +132,17 @@ impl Bench {
             self.skopeo(stored),
             self.cached()?,
             self.labels()?,
-        ])
+        ];
+        rows.extend(self.next.as_deref().map(|next| self.changed(next)));
+        rows.extend(self.foreign.as_deref().map(|foreign| {
+            let title = "build for arm64, no checksums".to_owned();
+            Row {
+                kind: Kind::Foreign,
+                title,
+                ..self.build_of(foreign, Kind::Foreign, &["--type", "raw", "--no-checksums"])
+            }
+        }));
+        Ok(rows)
     }
 
     fn registry(&self, stored: &Stored) -> Row {
@@ -121,7 +151,7 @@ impl Bench {
         command.extend(words(&["--type", "raw", "--no-checksums", "--no-cache", "--progress", "none"]));
         command.extend(words(&["--output", &text(&output)]));
         let title = "build from a registry, no checksums".to_owned();
-        Row { kind: Kind::Registry, title, command, output: Some(output) }
+        Row { kind: Kind::Registry, title, before: None, command, output: Some(output) }
     }
 
     fn skopeo(&self, stored: &Stored) -> Row {
@@ -129,27 +159,44 @@ impl Bench {
         let to = format!("oci:{}:latest", output.display());
         let command = words(&["skopeo", "copy", "--quiet", "--src-tls-verify=false", &stored.reference, &to]);
         let title = "skopeo copy to an OCI layout, alone".to_owned();
-        Row { kind: Kind::Skopeo, title, command, output: Some(output) }
+        Row { kind: Kind::Skopeo, title, before: None, command, output: Some(output) }
     }
 
     fn labels(&self) -> Result<Row> {
         let list = self.scratch.join("paths");
         labels::list(&self.rootfs_tar, &list)?;
         let command = words(&[&text(&env::current_exe()?), labels::WORD, &text(&list)]);
-        Ok(Row { kind: Kind::Labels, title: "SELinux labels of every path, alone".to_owned(), command, output: None })
+        Ok(Row {
+            kind: Kind::Labels,
+            title: "SELinux labels of every path, alone".to_owned(),
+            before: None,
+            command,
+            output: None,
+        })
     }
 
     /// The first build of it, which fills the cache, is not measured.
     fn cached(&self) -> Result<Row> {
-        let output = self.scratch.join("build");
-        let mut command = words(&[env!("CARGO_BIN_EXE_bootwright"), "build"]);
-        command.push(format!("oci:{}:latest", self.oci.display()));
-        command.extend(words(&["--type", "raw", "--no-checksums", "--progress", "none", "--cache"]));
-        command.extend([text(&self.scratch.join("cache")), "--output".to_owned(), text(&output)]);
-        let title = "build with a warm cache, no checksums".to_owned();
-        let row = Row { kind: Kind::Cached, title, command, output: Some(output) };
+        let row = self.build_with(&self.scratch.join("cache"), &self.oci, Kind::Cached, "a warm cache");
         row.run()?;
         Ok(row)
+    }
+
+    /// Each time with the cache as the image itself left it.
+    fn changed(&self, next: &Path) -> Row {
+        let (cache, copy) = (self.scratch.join("cache"), self.scratch.join("cache-before-next"));
+        let before = shell(format!("rm -rf {copy} && cp -al {cache} {copy}", cache = text(&cache), copy = text(&copy)));
+        let row = self.build_with(&copy, next, Kind::Changed, "all but a small layer cached");
+        Row { before: Some(before), ..row }
+    }
+
+    fn build_with(&self, cache: &Path, image: &Path, kind: Kind, with: &str) -> Row {
+        let output = self.scratch.join("build");
+        let mut command = words(&[env!("CARGO_BIN_EXE_bootwright"), "build"]);
+        command.push(format!("oci:{}:latest", image.display()));
+        command.extend(words(&["--type", "raw", "--no-checksums", "--progress", "none", "--cache"]));
+        command.extend([text(cache), "--output".to_owned(), text(&output)]);
+        Row { kind, title: format!("build with {with}, no checksums"), before: None, command, output: Some(output) }
     }
 
     fn build_ref(&self, kind: Kind, title: &str, location: &str) -> Row {
@@ -157,28 +204,38 @@ impl Bench {
         let mut command = words(&[env!("CARGO_BIN_EXE_bootwright"), "build", "--type", "raw", "--no-checksums"]);
         command.push(format!("ostree:{location}#{BRANCH}"));
         command.extend(words(&["--no-verify", "--progress", "none", "--output", &text(&output)]));
-        Row { kind, title: format!("build ref {title}, no checksums"), command, output: Some(output) }
+        Row { kind, title: format!("build ref {title}, no checksums"), before: None, command, output: Some(output) }
     }
 
     fn shell(&self, kind: Kind, title: &str, script: String, output: &str) -> Row {
         let output = Some(self.scratch.join(output));
-        Row { kind, title: title.to_owned(), command: vec!["sh".to_owned(), "-c".to_owned(), script], output }
+        Row { kind, title: title.to_owned(), before: None, command: shell(script), output }
     }
 
     fn build(&self, kind: Kind, options: &[&str]) -> Row {
+        self.build_of(&self.oci, kind, options)
+    }
+
+    fn build_of(&self, image: &Path, kind: Kind, options: &[&str]) -> Row {
         let output = self.scratch.join("build");
         let mut command = words(&[env!("CARGO_BIN_EXE_bootwright"), "build"]);
-        command.push(format!("oci:{}:latest", self.oci.display()));
+        command.push(format!("oci:{}:latest", image.display()));
         command.extend(words(options));
         command.extend(words(&["--no-cache", "--progress", "none", "--output", &text(&output)]));
-        Row { kind, title: format!("build {}", options.join(" ")), command, output: Some(output) }
+        Row { kind, title: format!("build {}", options.join(" ")), before: None, command, output: Some(output) }
     }
 
     fn floor(&self) -> Row {
         let output = self.scratch.join("floor");
         let program = text(&env::current_exe().unwrap_or_default());
         let command = words(&[&program, floor::WORD, &text(&self.oci), &text(&output)]);
-        Row { kind: Kind::Floor, title: "floor: inflate, hash, write".to_owned(), command, output: Some(output) }
+        Row {
+            kind: Kind::Floor,
+            title: "floor: inflate, hash, write".to_owned(),
+            before: None,
+            command,
+            output: Some(output),
+        }
     }
 
     /// A sparse file as large as our disk, as mke2fs would be used beside it.
@@ -186,13 +243,25 @@ impl Bench {
         let output = self.scratch.join("mke2fs.ext4");
         let size = format!("{}k", size / 1024);
         let command = words(&["mke2fs", "-q", "-F", "-t", "ext4", "-d", &text(tree), &text(&output), &size]);
-        Row { kind: Kind::Mke2fs, title: "mke2fs -d, tree unpacked".to_owned(), command, output: Some(output) }
+        Row {
+            kind: Kind::Mke2fs,
+            title: "mke2fs -d, tree unpacked".to_owned(),
+            before: None,
+            command,
+            output: Some(output),
+        }
     }
 
     fn qemu_img(&self, raw: &Path) -> Row {
         let output = self.scratch.join("convert.qcow2");
         let command = words(&["qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", &text(raw), &text(&output)]);
-        Row { kind: Kind::QemuImg, title: "qemu-img convert -c".to_owned(), command, output: Some(output) }
+        Row {
+            kind: Kind::QemuImg,
+            title: "qemu-img convert -c".to_owned(),
+            before: None,
+            command,
+            output: Some(output),
+        }
     }
 
     /// Our raw disk, which qemu-img converts.
@@ -215,6 +284,10 @@ impl Bench {
         File::open(&tree)?.sync_all()?;
         Ok(tree)
     }
+}
+
+fn shell(script: String) -> Vec<String> {
+    vec!["sh".to_owned(), "-c".to_owned(), script]
 }
 
 fn words(words: &[&str]) -> Vec<String> {

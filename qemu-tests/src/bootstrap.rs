@@ -63,7 +63,7 @@ fn mmdebstrap(recipe: &Recipe, files: &Path, root: &Path) -> Result<Command> {
         .arg(format!("--include={}", recipe.packages()?.join(",")))
         .args(recipe.dpkg_options()?.iter().map(|option| format!("--dpkgopt={option}")))
         .arg(format!("--customize-hook=tar-in {} /", shell_word(files)?))
-        .arg(format!("--customize-hook={}", recipe.customize_script()?))
+        .args(recipe.customize_scripts()?.iter().map(|script| format!("--customize-hook={script}")))
         // A mirror of sid may be older than its Release file allows.
         .args((recipe.suite == Suite::Sid).then_some("--aptopt=Acquire::Check-Valid-Until \"false\""))
         .arg(recipe.suite.name())

@@ -59,9 +59,20 @@ pub fn test_os() -> Result<TestOs> {
 /// # Errors
 /// As [`test_os`].
 pub fn test_os_of(suite: Suite, architecture: Architecture) -> Result<TestOs> {
-    let recipe = Recipe::new(Kind::Small, suite, architecture);
+    small_os(&Recipe::new(Kind::Small, suite, architecture))
+}
+
+/// The test system with Debian's SELinux policy in it, active and permissive (about three minutes).
+///
+/// # Errors
+/// As [`test_os`].
+pub fn selinux_os() -> Result<TestOs> {
+    small_os(&Recipe::new(Kind::Selinux, Suite::Trixie, native()))
+}
+
+fn small_os(recipe: &Recipe) -> Result<TestOs> {
     let directory = cache::get_or_build(&cache::directory()?.join("test-os"), &recipe.hash()?, |building| {
-        build_test_os(&recipe, building)
+        build_test_os(recipe, building)
     })?;
     Ok(TestOs {
         oci: directory.join("os"),

@@ -1,4 +1,4 @@
-//! `qemu-tests os` and `qemu-tests large` build a test system, or find it in the cache, and print where it is. A release and
+//! `qemu-tests os`, `qemu-tests selinux` and `qemu-tests large` build a test system, or find it in the cache, and print where it is. A release and
 //! an architecture may follow: `qemu-tests os bookworm`, `qemu-tests os trixie arm64`.
 
 use anyhow::{Result, bail};
@@ -10,10 +10,11 @@ fn main() -> Result<()> {
         ["os"] => qemu_tests::test_os()?.oci,
         ["os-v2"] => qemu_tests::test_os()?.oci_v2,
         ["large"] => qemu_tests::large_os()?.oci,
+        ["selinux"] => qemu_tests::selinux_os()?.oci,
         ["os", suite] => of(suite, "amd64")?.oci,
         ["os", suite, architecture] => of(suite, architecture)?.oci,
         ["os-v2", suite, architecture] => of(suite, architecture)?.oci_v2,
-        _ => bail!("usage: qemu-tests os|os-v2|large [SUITE [ARCHITECTURE]]"),
+        _ => bail!("usage: qemu-tests selinux|large|os|os-v2 [SUITE [ARCHITECTURE]]"),
     };
     println!("oci:{}:latest", oci.display());
     Ok(())

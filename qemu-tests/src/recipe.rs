@@ -17,11 +17,26 @@ use crate::tree::{Content, Inode, Node, Tree};
 /// Goes into the hash: raise it when the code builds something else from the same recipe.
 const CODE_VERSION: u32 = 1;
 
-/// Which of the two systems.
+/// Which of the systems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Small,
     Large,
+    /// The small one with Debian's SELinux policy.
+    Selinux,
+}
+
+impl Kind {
+    const ALL: [Kind; 3] = [Kind::Small, Kind::Large, Kind::Selinux];
+
+    /// How names of files end, before the dot, that are for this system alone.
+    fn ending(self) -> Option<&'static str> {
+        match self {
+            Kind::Small => None,
+            Kind::Large => Some("-large"),
+            Kind::Selinux => Some("-selinux"),
+        }
+    }
 }
 
 /// Debian's releases that systems are made of: the oldest supported client, the one of today, the newest.
@@ -96,8 +111,12 @@ impl Recipe {
             let mut others = Architecture::ALL.iter().filter(|architecture| **architecture != self.architecture);
             others.any(|architecture| path == format!("packages-{}.txt", architecture.name()))
         };
-        let others_size = |path: &str| self.kind == Kind::Small && path.ends_with("-large.txt");
-        let of_other = |path: &str| others_size(path) || others_suite(path) || others_architecture(path);
+        let others_kind = |path: &str| {
+            let others = Kind::ALL.iter().filter(|kind| **kind != self.kind);
+            let stem = path.split('.').next().unwrap_or_default();
+            others.filter_map(|kind| kind.ending()).any(|ending| stem.ends_with(ending))
+        };
+        let of_other = |path: &str| others_kind(path) || others_suite(path) || others_architecture(path);
         let files = Tree::from_directory(&self.directory)?.names;
         for (path, inode) in files.iter().filter(|(path, _)| !of_other(path)) {
             if let Node::File(Content::Bytes(bytes)) = &inode.node {
@@ -111,9 +130,7 @@ impl Recipe {
     /// Names of all packages.
     pub fn packages(&self) -> Result<Vec<String>> {
         let mut lists = vec!["packages.txt".to_owned(), format!("packages-{}.txt", self.architecture.name())];
-        if self.kind == Kind::Large {
-            lists.push("packages-large.txt".to_owned());
-        }
+        lists.extend(self.kind.ending().map(|ending| format!("packages{ending}.txt")));
         lists.push(format!("packages-{}.txt", self.suite.name()));
         let lines = lists.iter().map(|list| self.lines(list)).collect::<Result<Vec<_>>>()?.concat();
         let (taken_out, mut packages): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| line.starts_with('-'));
@@ -141,8 +158,10 @@ impl Recipe {
         Tree::from_directory(&self.directory.join("v2"))
     }
 
-    pub fn customize_script(&self) -> Result<String> {
-        self.read("customize.sh")
+    /// Hooks of mmdebstrap, in order.
+    pub fn customize_scripts(&self) -> Result<Vec<String>> {
+        let own = (self.kind == Kind::Selinux).then_some("customize-selinux.sh");
+        ["customize.sh"].into_iter().chain(own).map(|script| self.read(script)).collect()
     }
 
     /// Cuts a tree into layers, `base` first. Each layer brings the directories above its own paths.

@@ -31,13 +31,21 @@ pub struct Repository {
 impl Repository {
     /// The first version is the tree of `rootfs`, the second one differs in /usr/share/smoke-marker; the ref is the first.
     pub fn of(rootfs: &Path) -> Repository {
+        Repository::laid_over(rootfs, None)
+    }
+
+    /// As [`Repository::of`], with the files of a directory over the tree.
+    pub fn laid_over(rootfs: &Path, overlay: Option<&Path>) -> Repository {
         let directory = tempfile::tempdir().unwrap();
         let repo = directory.path().join("repo");
         fs::create_dir(&repo).unwrap();
         let server = Server::of(&repo);
         let mut repository = Repository { directory, server, first: String::new(), second: String::new() };
         repository.ostree("init", &["--mode=archive"]);
-        repository.first = repository.commit("1", &[&format!("--tree=tar={}", rootfs.display())]);
+        let tree = format!("--tree=tar={}", rootfs.display());
+        let over = overlay.map(|overlay| format!("--tree=dir={}", overlay.display()));
+        let trees: Vec<&str> = [&tree].into_iter().chain(&over).map(String::as_str).collect();
+        repository.first = repository.commit("1", &trees);
         repository
     }
 

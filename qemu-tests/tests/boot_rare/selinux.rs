@@ -1,0 +1,86 @@
+//! An enforcing SELinux guest, with Debian's policy: every label that the disk was built with is the one that the running system
+//! asks for, and what it runs may do its work. Without systemd-repart, so that a script of ours grows the GPT.
+
+use bootwright::output::OutputType;
+use bootwright::request::BootloaderChoice;
+use bootwright::smoke::{Changes, DiskFormat, Drive, Firmware};
+use qemu_tests::selinux_os;
+
+use crate::support::disk::{UsedDisk, build_as};
+use crate::support::guest::Guest;
+use crate::support::login::Session;
+use crate::support::system;
+
+const GIB: u64 = 1 << 30;
+
+const CONFIG: &str = r#"
+[[customizations.user]]
+name = "warden"
+password = "correct horse"
+"#;
+
+/// With systemd-boot, whose mirror on the ESP is kept by units of ours.
+#[test]
+fn an_enforcing_guest_starts_everything_lets_its_user_in_and_misses_no_label() {
+    let os = selinux_os().unwrap();
+    let source = format!("oci:{}:latest", os.oci.display());
+    let disk = build_as(&source, OutputType::Qcow2, Some(CONFIG), |request| {
+        request.bootloader = BootloaderChoice::SystemdBoot;
+        request.kargs = vec!["security=selinux".to_owned(), "enforcing=1".to_owned()];
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let larger = disk.copy_on_larger_disk(&directory, 8 * GIB);
+    let drive = Drive { path: larger.clone(), format: DiskFormat::Qcow2, changes: Changes::Kept };
+
+    for occasion in ["first", "second"] {
+        let mut guest = Guest::boot(&format!("selinux-{occasion}"), Firmware::UefiSecure, vec![drive.clone()]);
+        assert_eq!(guest.says("getenforce"), "Enforcing");
+        system::everything_has_started(&mut guest);
+        system::mounts_are_ostrees(&mut guest);
+        let said = system::growth_unit_succeeded(&mut guest);
+        let partition = system::root_partition_bytes(&mut guest);
+        assert!(partition > 6 * GIB, "{partition} bytes; {said}");
+        the_mirror_has_run(&mut guest);
+        the_user_logs_in(&mut guest);
+        nothing_is_to_be_relabelled(&mut guest);
+        no_denial_is_about_a_missing_label(&mut guest);
+        guest.power_off();
+    }
+    UsedDisk::of(&larger).partition_table_is_whole();
+}
+
+fn the_mirror_has_run(guest: &mut Guest) {
+    let units = "bootwright-esp-mirror.service bootwright-esp-mirror-now.path";
+    assert_eq!(guest.says(&format!("systemctl is-active {units}")), "active\nactive");
+    assert_eq!(guest.says("ls -1 /boot/efi/loader/entries"), "ostree-1-1.conf");
+}
+
+fn the_user_logs_in(guest: &mut Guest) {
+    guest.says("dmesg -n 1");
+    let mut session = Session::open(guest.console(), "warden", "correct horse");
+    assert_eq!(session.says("id -un"), "warden");
+    assert!(session.says("id -Z").starts_with("unconfined_u:unconfined_r:unconfined_t"));
+    session.close();
+}
+
+/// restorecon(8) without changing anything, over what the disk was built with. The deployment's own directories are asked about
+/// by the paths that they have in the running system.
+fn nothing_is_to_be_relabelled(guest: &mut Guest) {
+    let asked = "/usr /etc /boot /var/home /var/roothome";
+    let said = guest.says(&format!("restorecon -R -n -v -e /boot/efi {asked} 2>&1"));
+    assert_eq!(said, "");
+}
+
+/// `unlabeled_t` is what the kernel says for a file without a label, or with one that the policy does not know.
+fn no_denial_is_about_a_missing_label(guest: &mut Guest) {
+    let denials = guest
+        .says("journalctl -b -q --no-pager -o cat _TRANSPORT=audit _TRANSPORT=kernel | grep 'avc:  denied' || true");
+    println!("{} denials in all", denials.lines().count());
+    let missing: Vec<&str> = denials
+        .lines()
+        .filter(|line| {
+            ["unlabeled_t", "file_t", "default_t"].iter().any(|kind| line.contains(&format!(":object_r:{kind}:")))
+        })
+        .collect();
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
