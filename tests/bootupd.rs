@@ -46,6 +46,7 @@ fn fedora(newer: bool) -> MiniImage {
     entries.extend(directories.iter().map(|path| directory(path)));
     entries.extend([
         file(&format!("{shim_root}/BOOT/BOOTX64.EFI"), shim.clone()),
+        file(&format!("{shim_root}/BOOT/fbx64.efi"), "the fallback program"),
         file(&format!("{shim_root}/debian/shimx64.efi"), shim),
         file(&format!("{shim_root}/debian/BOOTX64.CSV"), "csv"),
         file(&format!("{grub_root}/debian/grubx64.efi"), grub),
@@ -79,6 +80,7 @@ fn the_payload_lies_on_the_esp_and_the_state_says_what_it_is() {
             files,
             [
                 "EFI/BOOT/BOOTX64.EFI",
+                "EFI/BOOT/fbx64.efi",
                 "EFI/debian/BOOTX64.CSV",
                 "EFI/debian/grub.cfg",
                 "EFI/debian/grubx64.efi",
@@ -99,7 +101,7 @@ fn the_payload_lies_on_the_esp_and_the_state_says_what_it_is() {
         assert_eq!(efi["meta"], serde_json::from_str::<Value>(META).unwrap());
         assert_eq!(efi["adopted-from"], Value::Null);
         let children = efi["filetree"]["children"].as_object().unwrap();
-        assert_eq!(children.len(), 4);
+        assert_eq!(children.len(), 5);
         for (path, file) in children {
             let bytes = copied.join("EFI").join(path);
             let said = agrees(&tool("sha512sum", "coreutils"), [bytes.to_str().unwrap()]);
@@ -124,4 +126,17 @@ fn metadata_that_bootupd_could_not_read_is_refused() {
     let image = broken.write(&place.path().join("image"));
     let ended = program::end(program::build(&image.reference(), &place.path().join("out")).arg("--dry-run"));
     assert!(ended.code == Some(1) && ended.stderr.contains("usr/lib/bootupd/updates/EFI.json"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_payload_that_no_new_machine_would_start_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    for missing in ["BOOTX64.EFI", "fbx64.efi"] {
+        let whiteout = format!("usr/lib/efi/shim/15.8-4/EFI/BOOT/.wh.{missing}");
+        let lacking = fedora(true).with([file(&whiteout, "")]);
+        let image = lacking.write(&place.path().join(missing));
+        let ended = program::end(program::build(&image.reference(), &place.path().join("out")).arg("--dry-run"));
+        let said = format!("has no EFI/BOOT/{missing}");
+        assert!(ended.code == Some(1) && ended.stderr.contains(&said), "{}", ended.stderr);
+    }
 }

@@ -183,3 +183,25 @@ fn the_target_reference_is_the_one_the_image_was_stored_under() {
     assert_eq!(plan["image"]["target"], "registry.example/mini:1");
     assert_eq!(plan["warnings"], serde_json::json!([]));
 }
+
+#[test]
+fn the_next_version_of_a_test_takes_the_options_of_images_and_they_need_one() {
+    let place = place();
+    assert_eq!(place.build(&[]).code, Some(0));
+    let disk = place.output().join("image/disk.raw");
+    let test = |args: &[&str]| end(bootwright().arg("test").arg(&disk).args(args));
+    let alone = test(&["--tls-verify=false"]);
+    assert_eq!(
+        (alone.code, alone.stderr.contains("--tls-verify goes with --upgrade")),
+        (Some(2), true),
+        "{}",
+        alone.stderr
+    );
+    let repository = test(&["--upgrade", "ostree:.#main", "--no-cache"]);
+    let said = "--no-cache goes with an image to upgrade to, not with ostree:.#main";
+    assert_eq!((repository.code, repository.stderr.contains(said)), (Some(2), true), "{}", repository.stderr);
+    let policy = place.directory.path().join("policy.json");
+    std::fs::write(&policy, r#"{"default": [{"type": "reject"}]}"#).unwrap();
+    let refused = test(&["--upgrade", &place.image, "--policy", policy.to_str().unwrap()]);
+    assert_eq!((refused.code, refused.stderr.contains("may not be used")), (Some(1), true), "{}", refused.stderr);
+}

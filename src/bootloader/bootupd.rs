@@ -47,6 +47,7 @@ impl Bootupd {
         let shim = format!("/shim{efi_suffix}.efi");
         let vendor = payload.keys().filter_map(|path| path.strip_suffix(&shim)).find(|vendor| *vendor != "BOOT");
         let Some(vendor) = vendor.map(str::to_owned) else { return Ok(None) };
+        starts_by_itself(&payload, efi_suffix)?;
         let bios = metadata(image, "BIOS")?;
         Ok(Some(Bootupd { payload, vendor, efi, bios, configs: static_configs(image)? }))
     }
@@ -176,6 +177,20 @@ fn payload(image: &Files<'_>) -> Result<BTreeMap<String, Vec<u8>>, BootloaderErr
         collect(image, &root, "", DEPTH, &mut files)?;
     }
     Ok(files)
+}
+
+/// A new machine has no boot entry, so its firmware starts EFI/BOOT/BOOT….EFI. That is shim, which starts the fallback program
+/// beside it, or GRUB.
+fn starts_by_itself(payload: &BTreeMap<String, Vec<u8>>, efi_suffix: &str) -> Result<(), BootloaderError> {
+    // FAT does not tell cases apart.
+    let has = |name: String| payload.keys().any(|path| path.eq_ignore_ascii_case(&format!("BOOT/{name}")));
+    if !has(format!("boot{efi_suffix}.efi")) {
+        return Err(BootloaderError::BootupdNotStarted { missing: format!("BOOT{}.EFI", efi_suffix.to_uppercase()) });
+    }
+    if !has(format!("fb{efi_suffix}.efi")) && !has(format!("grub{efi_suffix}.efi")) {
+        return Err(BootloaderError::BootupdNotStarted { missing: format!("fb{efi_suffix}.efi") });
+    }
+    Ok(())
 }
 
 fn collect(

@@ -34,6 +34,8 @@ pub enum BootloaderError {
     NoUefi(Architecture),
     #[error("`{path}` of the image is no metadata of bootupd: an object with `timestamp` and `version`")]
     BootupdMetadata { path: String },
+    #[error("the image's payload of bootupd has no EFI/BOOT/{missing}, without which no new machine would start it")]
+    BootupdNotStarted { missing: String },
     #[error("GRUB for UEFI in `{place}` lacks the module `{name}`")]
     NoGrubModule { place: String, name: String },
     #[error("GRUB for UEFI cannot be built from its modules: {0}")]

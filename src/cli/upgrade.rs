@@ -34,12 +34,12 @@ pub struct Wishes<'a> {
 /// Finds the commit of a repository, or installs an image on a disk of its own.
 pub fn prepare(source: &str, wishes: &Wishes<'_>) -> anyhow::Result<Next> {
     let source: SourceRef = source.parse().map_err(|error: ImageRefError| wrong(error))?;
-    match source {
+    match &source {
         SourceRef::Ostree(reference) => {
-            wishes.refuse_beside(&format!("an image to upgrade to, not with {reference}"))?;
-            repository(&reference)
+            wishes.refuse_beside(&format!("an image to upgrade to, not with {source}"))?;
+            repository(reference)
         }
-        image => disk(image, wishes),
+        SourceRef::Container(_) => disk(source, wishes),
     }
 }
 

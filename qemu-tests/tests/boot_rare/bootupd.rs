@@ -1,5 +1,5 @@
-//! An image with a payload of bootupd, as Fedora has it, with Debian's signed programs in it: what is put on the ESP boots, and so
-//! does the upgrade.
+//! An image with a payload of bootupd, as Fedora has it, with Debian's signed programs in it. Firmware starts shim, shim the fallback
+//! program, and that what BOOTX64.CSV names; the upgrade boots as well.
 
 use std::fs;
 use std::path::Path;
@@ -45,13 +45,22 @@ fn payload(rootfs: &Path) -> TempDir {
         fs::create_dir_all(updates.join(place)).unwrap();
     }
     let unpacked = tempfile::tempdir().unwrap();
-    let programs = ["usr/lib/shim/shimx64.efi.signed", "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"];
+    let (shim, grub) = ("usr/lib/shim/shimx64.efi.signed", "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed");
+    let fallback = "usr/lib/shim/fbx64.efi.signed";
     let (tar, to) = (rootfs.to_str().unwrap(), unpacked.path().to_str().unwrap());
-    oracle::agrees(&oracle::tool("tar", "tar"), ["-xf", tar, "-C", to, programs[0], programs[1]]);
-    let [shim, grub] = programs.map(|program| unpacked.path().join(program));
-    for (from, name) in [(&shim, "BOOT/BOOTX64.EFI"), (&shim, "debian/shimx64.efi"), (&grub, "debian/grubx64.efi")] {
-        fs::copy(from, updates.join("EFI").join(name)).unwrap();
+    oracle::agrees(&oracle::tool("tar", "tar"), ["-xf", tar, "-C", to, shim, grub, fallback]);
+    for (from, name) in [
+        (shim, "BOOT/BOOTX64.EFI"),
+        (fallback, "BOOT/fbx64.efi"),
+        (shim, "debian/shimx64.efi"),
+        (grub, "debian/grubx64.efi"),
+    ] {
+        fs::copy(unpacked.path().join(from), updates.join("EFI").join(name)).unwrap();
     }
+    // The program, the name of its boot entry, its arguments, a comment; in UTF-16 (shim's README.fallback).
+    let list = "\u{feff}shimx64.efi,Debian,,started by the fallback program\n";
+    let list: Vec<u8> = list.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(updates.join("EFI/debian/BOOTX64.CSV"), list).unwrap();
     fs::write(updates.join("EFI.json"), META).unwrap();
     directory
 }

@@ -105,5 +105,5 @@ pub fn root_partition_bytes(guest: &mut Guest) -> u64 {
 pub fn growth_unit_succeeded(guest: &mut Guest) -> String {
     let result = guest.says("systemctl show -P Result -P ActiveState bootwright-growfs.service");
     assert_eq!(result.lines().collect::<Vec<_>>(), ["success", "active"]);
-    guest.says("journalctl -b -u systemd-repart -u bootwright-growfs --no-pager -q -o cat")
+    guest.run("journalctl -b -u systemd-repart -u bootwright-growfs --no-pager -q -o cat").1
 }
