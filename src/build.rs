@@ -163,7 +163,7 @@ pub fn prepare(request: &Request, scratch: &Path, progress: &dyn Progress) -> Re
     let loader = install_bootloader(&loader, contents, &os, &mut sysroot, &seed, time)?;
 
     if let Some(policy) = &policy {
-        deploy::label_sysroot(&mut sysroot, policy)?;
+        deploy::label_sysroot(&mut sysroot, policy, time)?;
     }
     let kernel_bytes = os.kernel.boot_bytes(&sysroot.root);
     let placement = Placement::new(&contents.objects);

@@ -6,10 +6,14 @@ use super::stateroot::Places;
 use super::{DeployError, Sysroot};
 use crate::os::SelinuxPolicy;
 use crate::selinux::FileKind;
-use crate::tree::{InodeId, Kind, Tree};
+use crate::tree::{InodeId, Kind, Seconds, Stat, Tree};
 
-/// Labels everything that has no label of the commit's, once nothing more is added.
-pub fn label_sysroot(sysroot: &mut Sysroot, policy: &SelinuxPolicy) -> Result<(), DeployError> {
+/// Labels everything that has no label of the commit's, once nothing more is added; `lost+found`, which every ext4 has, is added
+/// for its label.
+pub fn label_sysroot(sysroot: &mut Sysroot, policy: &SelinuxPolicy, time: Seconds) -> Result<(), DeployError> {
+    for tree in [&mut sysroot.boot, &mut sysroot.root] {
+        tree.ensure_directories(Tree::ROOT, "lost+found", &Stat::root(0o700, time));
+    }
     let mut boot = Labels { tree: &mut sysroot.boot, policy };
     boot.all(Tree::ROOT, "/boot")?;
     let mut root = Labels { tree: &mut sysroot.root, policy };
