@@ -138,5 +138,6 @@ fn a_payload_that_no_new_machine_would_start_is_refused() {
         let ended = program::end(program::build(&image.reference(), &place.path().join("out")).arg("--dry-run"));
         let said = format!("has no EFI/BOOT/{missing}");
         assert!(ended.code == Some(1) && ended.stderr.contains(&said), "{}", ended.stderr);
+        assert!(ended.stderr.contains("hint:"), "{}", ended.stderr);
     }
 }

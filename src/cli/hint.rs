@@ -83,6 +83,9 @@ fn build_hint(error: &BuildError) -> Option<String> {
         BuildError::Bootloader(BootloaderError::NoGrub { .. }) => {
             "install shim and GRUB for UEFI in the image (Debian: shim-signed grub-efi-amd64-signed; Fedora: shim grub2-efi)".to_owned()
         }
+        BuildError::Bootloader(BootloaderError::BootupdNotStarted { .. }) => {
+            "install the distribution's shim in the image, and run `bootupctl backend generate-update-metadata` after it".to_owned()
+        }
         BuildError::Bootloader(BootloaderError::NoSystemdBoot { .. }) => {
             "install systemd-boot in the image (Debian: systemd-boot-efi, systemd-boot-efi-amd64-signed)".to_owned()
         }

@@ -16,7 +16,11 @@ use crate::smoke::{self, Accel, Accelerator, Arch, Event, Firmware, Life, Regex,
 
 pub fn run(args: &TestArgs) -> anyhow::Result<Outcome> {
     let start = inspect::start(&args.disk)?;
-    let wishes = upgrade::Wishes { server: &args.server, container: &args.container, architecture: start.architecture };
+    let wishes = upgrade::Wishes {
+        server: &args.server,
+        container: &args.container,
+        architecture: args.arch.or(start.architecture),
+    };
     if args.upgrade.is_none() {
         wishes.refuse_beside("--upgrade")?;
     }
