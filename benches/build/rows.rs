@@ -71,6 +71,10 @@ pub struct Row {
 }
 
 impl Row {
+    fn new(kind: Kind, title: &str, command: Vec<String>, output: Option<PathBuf>) -> Row {
+        Row { kind, title: title.to_owned(), before: None, command, output }
+    }
+
     /// Runs the command once and removes what it made.
     pub fn run(&self) -> Result<Sample> {
         if let Some(before) = &self.before {
@@ -110,13 +114,7 @@ impl Bench {
             self.build(Kind::Zlib, &["--type", "qcow2"]),
             self.build(Kind::Zstd, &["--type", "qcow2", "--compression", "zstd"]),
             self.floor(),
-            Row {
-                kind: Kind::Gzip,
-                title: "gzip -dc, all layers".to_owned(),
-                before: None,
-                command: gzip,
-                output: None,
-            },
+            Row::new(Kind::Gzip, "gzip -dc, all layers", gzip, None),
             self.mke2fs(&tree, size),
             self.qemu_img(&raw),
             self.build_ref(Kind::Server, "from HTTP", &served.url),
@@ -134,50 +132,35 @@ impl Bench {
             self.labels()?,
         ];
         rows.extend(self.next.as_deref().map(|next| self.changed(next)));
-        rows.extend(self.foreign.as_deref().map(|foreign| {
-            let title = "build for arm64, no checksums".to_owned();
-            Row {
-                kind: Kind::Foreign,
-                title,
-                ..self.build_of(foreign, Kind::Foreign, &["--type", "raw", "--no-checksums"])
-            }
-        }));
+        let plain = ["--type", "raw", "--no-checksums", "--no-cache"];
+        let for_arm64 = |os: &Path| self.build_of(&layout(os), Kind::Foreign, "build for arm64, no checksums", &plain);
+        rows.extend(self.foreign.as_deref().map(for_arm64));
         Ok(rows)
     }
 
     fn registry(&self, stored: &Stored) -> Row {
-        let output = self.scratch.join("build");
-        let mut command = words(&[env!("CARGO_BIN_EXE_bootwright"), "build", &stored.reference, "--tls-verify=false"]);
-        command.extend(words(&["--type", "raw", "--no-checksums", "--no-cache", "--progress", "none"]));
-        command.extend(words(&["--output", &text(&output)]));
-        let title = "build from a registry, no checksums".to_owned();
-        Row { kind: Kind::Registry, title, before: None, command, output: Some(output) }
+        let options = ["--tls-verify=false", "--type", "raw", "--no-checksums", "--no-cache"];
+        self.build_of(&stored.reference, Kind::Registry, "build from a registry, no checksums", &options)
     }
 
     fn skopeo(&self, stored: &Stored) -> Row {
         let output = self.scratch.join("copy");
-        let to = format!("oci:{}:latest", output.display());
+        let to = layout(&output);
         let command = words(&["skopeo", "copy", "--quiet", "--src-tls-verify=false", &stored.reference, &to]);
-        let title = "skopeo copy to an OCI layout, alone".to_owned();
-        Row { kind: Kind::Skopeo, title, before: None, command, output: Some(output) }
+        Row::new(Kind::Skopeo, "skopeo copy to an OCI layout, alone", command, Some(output))
     }
 
     fn labels(&self) -> Result<Row> {
         let list = self.scratch.join("paths");
         labels::list(&self.rootfs_tar, &list)?;
         let command = words(&[&text(&env::current_exe()?), labels::WORD, &text(&list)]);
-        Ok(Row {
-            kind: Kind::Labels,
-            title: "SELinux labels of every path, alone".to_owned(),
-            before: None,
-            command,
-            output: None,
-        })
+        Ok(Row::new(Kind::Labels, "SELinux labels of every path, alone", command, None))
     }
 
     /// The first build of it, which fills the cache, is not measured.
     fn cached(&self) -> Result<Row> {
-        let row = self.build_with(&self.scratch.join("cache"), &self.oci, Kind::Cached, "a warm cache");
+        let cache = ["--type", "raw", "--no-checksums", "--cache", &text(&self.scratch.join("cache"))];
+        let row = self.build_of(&layout(&self.oci), Kind::Cached, "build, all layers cached, no checksums", &cache);
         row.run()?;
         Ok(row)
     }
@@ -186,56 +169,38 @@ impl Bench {
     fn changed(&self, next: &Path) -> Row {
         let (cache, copy) = (self.scratch.join("cache"), self.scratch.join("cache-before-next"));
         let before = shell(format!("rm -rf {copy} && cp -al {cache} {copy}", cache = text(&cache), copy = text(&copy)));
-        let row = self.build_with(&copy, next, Kind::Changed, "all but a small layer cached");
+        let options = ["--type", "raw", "--no-checksums", "--cache", &text(&copy)];
+        let row = self.build_of(&layout(next), Kind::Changed, "build, a small layer new, no checksums", &options);
         Row { before: Some(before), ..row }
     }
 
-    fn build_with(&self, cache: &Path, image: &Path, kind: Kind, with: &str) -> Row {
-        let output = self.scratch.join("build");
-        let mut command = words(&[env!("CARGO_BIN_EXE_bootwright"), "build"]);
-        command.push(format!("oci:{}:latest", image.display()));
-        command.extend(words(&["--type", "raw", "--no-checksums", "--progress", "none", "--cache"]));
-        command.extend([text(cache), "--output".to_owned(), text(&output)]);
-        Row { kind, title: format!("build with {with}, no checksums"), before: None, command, output: Some(output) }
-    }
-
     fn build_ref(&self, kind: Kind, title: &str, location: &str) -> Row {
-        let output = self.scratch.join("build");
-        let mut command = words(&[env!("CARGO_BIN_EXE_bootwright"), "build", "--type", "raw", "--no-checksums"]);
-        command.push(format!("ostree:{location}#{BRANCH}"));
-        command.extend(words(&["--no-verify", "--progress", "none", "--output", &text(&output)]));
-        Row { kind, title: format!("build ref {title}, no checksums"), before: None, command, output: Some(output) }
+        let (source, title) = (format!("ostree:{location}#{BRANCH}"), format!("build ref {title}, no checksums"));
+        self.build_of(&source, kind, &title, &["--type", "raw", "--no-checksums", "--no-verify"])
     }
 
     fn shell(&self, kind: Kind, title: &str, script: String, output: &str) -> Row {
-        let output = Some(self.scratch.join(output));
-        Row { kind, title: title.to_owned(), before: None, command: shell(script), output }
+        Row::new(kind, title, shell(script), Some(self.scratch.join(output)))
     }
 
     fn build(&self, kind: Kind, options: &[&str]) -> Row {
-        self.build_of(&self.oci, kind, options)
+        let title = format!("build {}", options.join(" "));
+        self.build_of(&layout(&self.oci), kind, &title, &[options, &["--no-cache"]].concat())
     }
 
-    fn build_of(&self, image: &Path, kind: Kind, options: &[&str]) -> Row {
+    fn build_of(&self, source: &str, kind: Kind, title: &str, options: &[&str]) -> Row {
         let output = self.scratch.join("build");
-        let mut command = words(&[env!("CARGO_BIN_EXE_bootwright"), "build"]);
-        command.push(format!("oci:{}:latest", image.display()));
+        let mut command = words(&[env!("CARGO_BIN_EXE_bootwright"), "build", source]);
         command.extend(words(options));
-        command.extend(words(&["--no-cache", "--progress", "none", "--output", &text(&output)]));
-        Row { kind, title: format!("build {}", options.join(" ")), before: None, command, output: Some(output) }
+        command.extend(words(&["--progress", "none", "--output", &text(&output)]));
+        Row::new(kind, title, command, Some(output))
     }
 
     fn floor(&self) -> Row {
         let output = self.scratch.join("floor");
         let program = text(&env::current_exe().unwrap_or_default());
         let command = words(&[&program, floor::WORD, &text(&self.oci), &text(&output)]);
-        Row {
-            kind: Kind::Floor,
-            title: "floor: inflate, hash, write".to_owned(),
-            before: None,
-            command,
-            output: Some(output),
-        }
+        Row::new(Kind::Floor, "floor: inflate, hash, write", command, Some(output))
     }
 
     /// A sparse file as large as our disk, as mke2fs would be used beside it.
@@ -243,25 +208,13 @@ impl Bench {
         let output = self.scratch.join("mke2fs.ext4");
         let size = format!("{}k", size / 1024);
         let command = words(&["mke2fs", "-q", "-F", "-t", "ext4", "-d", &text(tree), &text(&output), &size]);
-        Row {
-            kind: Kind::Mke2fs,
-            title: "mke2fs -d, tree unpacked".to_owned(),
-            before: None,
-            command,
-            output: Some(output),
-        }
+        Row::new(Kind::Mke2fs, "mke2fs -d, tree unpacked", command, Some(output))
     }
 
     fn qemu_img(&self, raw: &Path) -> Row {
         let output = self.scratch.join("convert.qcow2");
         let command = words(&["qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", &text(raw), &text(&output)]);
-        Row {
-            kind: Kind::QemuImg,
-            title: "qemu-img convert -c".to_owned(),
-            before: None,
-            command,
-            output: Some(output),
-        }
+        Row::new(Kind::QemuImg, "qemu-img convert -c", command, Some(output))
     }
 
     /// Our raw disk, which qemu-img converts.
@@ -288,6 +241,11 @@ impl Bench {
 
 fn shell(script: String) -> Vec<String> {
     vec!["sh".to_owned(), "-c".to_owned(), script]
+}
+
+/// An image in an OCI layout directory, as bootwright and skopeo name it.
+fn layout(directory: &Path) -> String {
+    format!("oci:{}:latest", directory.display())
 }
 
 fn words(words: &[&str]) -> Vec<String> {

@@ -1,5 +1,5 @@
 # Runs after customize.sh. Debian's policy knows neither links where ostree has them (/root, /srv, /usr/local) nor ostree's
-# generator, which mounts /var; systemd's of networks fails under it on every Debian.
+# generator, which mounts /var; systemd 257's of networks fails under it.
 cat > "$1/tmp/ostree.cil" <<'CIL'
 (allow domain file_type (lnk_file (getattr read)))
 (allow systemd_tmpfiles_t file_type (lnk_file (create unlink)))

@@ -113,7 +113,7 @@ impl Recipe {
         };
         let others_kind = |path: &str| {
             let others = Kind::ALL.iter().filter(|kind| **kind != self.kind);
-            let stem = path.split('.').next().unwrap_or_default();
+            let stem = Path::new(path).file_stem().unwrap_or_default().to_string_lossy();
             others.filter_map(|kind| kind.ending()).any(|ending| stem.ends_with(ending))
         };
         let of_other = |path: &str| others_kind(path) || others_suite(path) || others_architecture(path);

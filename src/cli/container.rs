@@ -11,7 +11,8 @@ use super::{server, wrong};
 use crate::config::Secret;
 use crate::container_trust::Policy;
 use crate::image_ref::{ImageRef, Location, SourceRef};
-use crate::request::{CacheChoice, TrustRequest};
+use crate::output::OutputType;
+use crate::request::{CacheChoice, Request, TrustRequest};
 use crate::source::registry;
 
 /// How a registry is talked to; `source` says whether that makes sense.
@@ -36,6 +37,22 @@ pub fn pull_secret(path: &Path, source: &SourceRef) -> anyhow::Result<Secret> {
         Some(1..) => Ok(Secret::new(text)),
         _ => Err(wrong(anyhow!("{option} is no auth.json with entries below `auths`"))),
     }
+}
+
+/// One raw disk of the source, which is fetched and judged as the options say.
+pub fn request(
+    source: SourceRef,
+    output: &Path,
+    servers: &ServerArgs,
+    container: &ContainerArgs,
+) -> anyhow::Result<Request> {
+    Ok(Request {
+        registry: access(servers, container, &source)?,
+        trust: trust(container, false, &source)?,
+        cache: cache(container, &source)?,
+        max_layer_size: container.max_layer_size,
+        ..Request::plain(source, OutputType::Raw, output)
+    })
 }
 
 /// Refuses options that do nothing for the source.

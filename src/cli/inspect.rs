@@ -6,7 +6,6 @@ use super::args::{Format, InspectArgs};
 use super::{Outcome, container, ostree, print, server, survey, wrong};
 use crate::image_ref::{ImageRefError, SourceRef};
 use crate::inspect;
-use crate::output::OutputType;
 use crate::progress::Silent;
 use crate::request::Request;
 
@@ -44,20 +43,14 @@ fn given(args: &InspectArgs) -> Option<&'static str> {
 }
 
 fn run_source(args: &InspectArgs, source: SourceRef) -> anyhow::Result<Outcome> {
-    let request = Request {
-        registry: container::access(&args.server, &args.container, &source)?,
-        trust: container::trust(&args.container, false, &source)?,
-        cache: container::cache(&args.container, &source)?,
-        max_layer_size: args.container.max_layer_size,
-        architecture: args.target_arch,
-        ostree: match source {
-            SourceRef::Ostree(_) => {
-                ostree::read(&args.ostree, server::options(&args.server).map_err(wrong)?).map_err(wrong)?
-            }
-            SourceRef::Container(_) => ostree::none(&args.ostree, &source)?,
-        },
-        ..Request::plain(source, OutputType::Raw, &env::temp_dir())
+    let ostree = match source {
+        SourceRef::Ostree(_) => {
+            ostree::read(&args.ostree, server::options(&args.server).map_err(wrong)?).map_err(wrong)?
+        }
+        SourceRef::Container(_) => ostree::none(&args.ostree, &source)?,
     };
+    let request = container::request(source, &env::temp_dir(), &args.server, &args.container)?;
+    let request = Request { architecture: args.target_arch, ostree, ..request };
     let found = crate::survey::survey(&request, &env::temp_dir(), &Silent).map_err(anyhow::Error::new)?;
     let text = match args.format {
         Format::Text => survey::text(&found),

@@ -1,7 +1,5 @@
 //! The next version for `bootwright test --upgrade`: a repository as it is, or an image installed on a second disk.
 
-use std::path::Path;
-
 use anyhow::Context;
 use tempfile::TempDir;
 
@@ -51,17 +49,6 @@ impl Wishes<'_> {
             None => Ok(()),
         }
     }
-
-    fn request(&self, image: SourceRef, output: &Path) -> anyhow::Result<Request> {
-        Ok(Request {
-            architecture: self.architecture,
-            registry: container::access(self.server, self.container, &image)?,
-            trust: container::trust(self.container, false, &image)?,
-            cache: container::cache(self.container, &image)?,
-            max_layer_size: self.container.max_layer_size,
-            ..Request::plain(image, OutputType::Raw, output)
-        })
-    }
 }
 
 fn repository(reference: &OstreeRef) -> anyhow::Result<Next> {
@@ -91,7 +78,8 @@ fn repository(reference: &OstreeRef) -> anyhow::Result<Next> {
 
 fn disk(image: SourceRef, wishes: &Wishes<'_>) -> anyhow::Result<Next> {
     let directory = tempfile::Builder::new().prefix("bootwright-next-").tempdir()?;
-    let report = build::build(&wishes.request(image, directory.path())?, &Silent)?;
+    let request = container::request(image, directory.path(), wishes.server, wishes.container)?;
+    let report = build::build(&Request { architecture: wishes.architecture, ..request }, &Silent)?;
     let root = report.disk.partitions.iter().find_map(|partition| match &partition.content {
         Content::Root(filesystem) => Some(filesystem.uuid.to_string()),
         _ => None,

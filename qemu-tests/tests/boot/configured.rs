@@ -144,8 +144,8 @@ fn only_the_configured_files_of_etc_differ(guest: &mut Guest) {
 }
 
 fn the_root_filesystem_fills_the_larger_disk(guest: &mut Guest) {
-    let said = system::growth_unit_succeeded(guest);
-    println!("{said}");
+    system::growth_unit_succeeded(guest);
+    println!("{}", system::words_of_growth(guest));
     let partition = system::root_partition_bytes(guest);
     let boot_partitions = 2 * GIB;
     assert!(partition > 8 * GIB - boot_partitions, "the partition has {partition} bytes");

@@ -37,9 +37,9 @@ fn an_enforcing_guest_starts_everything_lets_its_user_in_and_misses_no_label() {
         assert_eq!(guest.says("getenforce"), "Enforcing");
         system::everything_has_started(&mut guest);
         system::mounts_are_ostrees(&mut guest);
-        let said = system::growth_unit_succeeded(&mut guest);
+        system::growth_unit_succeeded(&mut guest);
         let partition = system::root_partition_bytes(&mut guest);
-        assert!(partition > 6 * GIB, "{partition} bytes; {said}");
+        assert!(partition > 6 * GIB, "{partition} bytes");
         the_mirror_has_run(&mut guest);
         the_user_logs_in(&mut guest);
         nothing_is_to_be_relabelled(&mut guest);
@@ -67,15 +67,16 @@ fn the_user_logs_in(guest: &mut Guest) {
 fn nothing_is_to_be_relabelled(guest: &mut Guest) {
     let asked = "/usr /etc /boot /var/home /var/roothome";
     let said = guest.says(&format!("restorecon -R -n -v -e /boot/efi {asked} 2>&1"));
-    // Made by passwd's tools in the first boot.
-    let others: Vec<&str> = said.lines().filter(|line| !line.contains(" /etc/.pwd.lock ")).collect();
-    assert_eq!(others, [""; 0]);
+    // The first boot made it, and restorecon saying so shows that it looks.
+    let lock = "Would relabel /etc/.pwd.lock from system_u:object_r:shadow_t:s0 to system_u:object_r:shadow_lock_t:s0";
+    assert_eq!(said, lock);
 }
 
 /// `unlabeled_t` is what the kernel says for a file without a label, or with one that the policy does not know.
 fn no_denial_is_about_a_missing_label(guest: &mut Guest) {
     let denials = guest.says("dmesg | grep 'avc:  denied' || true");
-    println!("{} denials in all", denials.lines().count());
+    // Debian's policy has gaps that have nothing to do with labels, so there are some.
+    assert_ne!(denials, "", "the kernel's log is not read");
     let missing: Vec<&str> = denials
         .lines()
         .filter(|line| {
