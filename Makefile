@@ -18,7 +18,7 @@ AS_ROOT := --config 'target."cfg(all())".runner=["sudo","-E"]'
 endif
 OUT := target/demo
 
-.PHONY: help demo test lint test-large test-boot-matrix bench packages-demo packages-test packages-matrix
+.PHONY: help demo test test-os lint test-large test-boot-matrix bench packages-demo packages-test packages-matrix
 
 help:
 	@echo 'make demo        build a test OS, a qcow2 disk from it as this user, boot it, show it'
@@ -35,9 +35,13 @@ demo: packages-demo
 	target/release/bootwright test $(OUT)/qcow2/disk.qcow2 --screenshot $(OUT)/screen.png
 	@echo "the disk: $(OUT)/qcow2/disk.qcow2 (user demo, password demo); its screen: $(OUT)/screen.png"
 
-test: packages-test lint
-	cargo run -p qemu-tests -- os
+# The test OS is built by programs that use one processor, most of the time.
+test: packages-test
+	$(MAKE) --jobs=2 lint test-os
 	cargo $(AS_ROOT) test --workspace --no-fail-fast
+
+test-os: packages-test
+	cargo run -p qemu-tests -- os
 
 lint:
 	@cargo fmt --version && cargo clippy --version || { echo 'missing: rustup component add rustfmt clippy'; exit 1; }
@@ -48,7 +52,7 @@ test-large: packages-test
 	cargo $(AS_ROOT) test -p qemu-tests --features large --test boot_large -- --nocapture
 
 test-boot-matrix: packages-matrix
-	cargo $(AS_ROOT) test -p bootwright --test grub_efi -- --ignored
+	cargo $(AS_ROOT) test -p bootwright --test suite grub_efi:: -- --ignored
 	cargo $(AS_ROOT) test -p qemu-tests --features matrix --test boot_rare -- --nocapture
 	cargo $(AS_ROOT) test -p qemu-tests --features matrix --test boot_matrix
 

@@ -1,15 +1,13 @@
 //! What is refused: with the right exit code, one sentence that has the fact in it, a hint where there is something to do, and
 //! nothing left in the output directory.
 
-mod oracle;
-mod support;
-
 use std::fs;
 use std::path::Path;
 
-use support::mini_image::{KERNEL, Layout, MiniImage, digest};
-use support::program::{self, bootwright, end};
-use support::tar::{Entry, character_device, directory, fifo, file, hardlink, symlink};
+use crate::support;
+use crate::support::mini_image::{KERNEL, Layout, MiniImage, digest};
+use crate::support::program::{self, bootwright, end};
+use crate::support::tar::{Entry, character_device, directory, fifo, file, hardlink, symlink};
 
 /// A scratch directory with an image and a place for the output.
 struct Place(tempfile::TempDir);

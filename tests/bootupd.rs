@@ -1,17 +1,15 @@
 //! An image laid out as Fedora lays it out, with Debian's programs in it: what bootupd would have left on the disk.
 
-mod oracle;
-mod support;
-
 use std::fs;
 use std::path::Path;
 
-use oracle::{agrees, tool};
+use crate::oracle::{agrees, tool};
+use crate::support;
+use crate::support::disk;
+use crate::support::mini_image::{MiniImage, small_partitions};
+use crate::support::program;
+use crate::support::tar::{Entry, Kind, directory, file};
 use serde_json::{Value, json};
-use support::disk;
-use support::mini_image::{MiniImage, small_partitions};
-use support::program;
-use support::tar::{Entry, Kind, directory, file};
 
 const META: &str = r#"{"timestamp":"2025-08-20T08:48:03.555492819Z","version":"grub2-1:2.12-41.fc44,shim-15.8-4","versions":[{"name":"grub2","rpm_evr":"1:2.12-41.fc44"}]}"#;
 

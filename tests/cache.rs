@@ -1,15 +1,13 @@
 //! Layers that are kept from one build to the next: the disk stays the same, whatever happened to the cache.
 
-mod oracle;
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::mini_image::{Layout, MiniImage, Packing, small_partitions};
-use support::program;
-use support::tar::file;
+use crate::oracle;
+use crate::support::mini_image::{Layout, MiniImage, Packing, small_partitions};
+use crate::support::program;
+use crate::support::tar::file;
 
 /// An image of three layers and a cache.
 struct Place {

@@ -1,24 +1,22 @@
 //! Disks of images that encapsulate an ostree commit: the commit stays what it is, layers come over it, and the disk holds it all.
 //! Judged by the program `ostree`.
 
-mod layout;
-mod oracle;
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
+use crate::layout;
+use crate::oracle;
+use crate::support::chunked::{Encapsulated, Form};
+use crate::support::disk::{self, Disks};
+use crate::support::importer::{plan, printed, warnings};
+use crate::support::mini_image::{self, MiniImage, base, small_partitions};
+use crate::support::sysroot::{self, Sysroot};
+use crate::support::tar::file;
+use crate::support::{program, shelf};
 use serde_json::Value;
-use support::chunked::{Encapsulated, Form};
-use support::disk::{self, Disks};
-use support::importer::{plan, printed, warnings};
-use support::mini_image::{self, MiniImage, base, small_partitions};
-use support::sysroot::{self, Sysroot};
-use support::tar::file;
-use support::{program, shelf};
 
 /// What the composer said of its commit afterwards.
 const DETACHED: [&str; 2] = ["composer.said", "it is good"];

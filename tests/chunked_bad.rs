@@ -1,14 +1,12 @@
 //! Encapsulated commits that are broken: each is refused with one sentence that says what and where, and nothing is written.
 
-mod oracle;
-mod support;
-
 use std::collections::BTreeSet;
 
-use support::chunked::{Encapsulated, Form, object, place};
-use support::mini_image::{MiniImage, base, digest, small_partitions};
-use support::program;
-use support::tar::{Entry, Kind, file, hardlink, symlink};
+use crate::support;
+use crate::support::chunked::{Encapsulated, Form, object, place};
+use crate::support::mini_image::{MiniImage, base, digest, small_partitions};
+use crate::support::program;
+use crate::support::tar::{Entry, Kind, file, hardlink, symlink};
 
 struct Place {
     scratch: tempfile::TempDir,

@@ -1,20 +1,18 @@
 //! The commits of images that encapsulate an ostree commit, made a second time by the program `ostree`.
 
-mod oracle;
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use crate::oracle;
+use crate::support::chunked::Encapsulated;
+use crate::support::disk;
+use crate::support::importer::{Judge, facts, filtered, plan, printed, warnings};
+use crate::support::mini_image::{CREATED_SECONDS, MiniImage, base, small_partitions};
+use crate::support::selinux;
+use crate::support::sysroot::{self, ostree};
+use crate::support::tar::{Entry, directory, file, hardlink, stream};
 use serde_json::Value;
-use support::chunked::Encapsulated;
-use support::disk;
-use support::importer::{Judge, facts, filtered, plan, printed, warnings};
-use support::mini_image::{CREATED_SECONDS, MiniImage, base, small_partitions};
-use support::selinux;
-use support::sysroot::{self, ostree};
-use support::tar::{Entry, directory, file, hardlink, stream};
 
 /// What bootc's filter makes of [`Encapsulated::with_layers`].
 fn layers_for_the_judge(image: &MiniImage, commit: &Encapsulated, everything: bool) -> Vec<Vec<Entry>> {

@@ -1,10 +1,8 @@
 //! The command line's contract: what is printed where, and with which exit code.
 
-mod oracle;
-mod support;
-
-use support::mini_image::{MiniImage, small_partitions};
-use support::program::{self, Ended, bootwright, end, succeed};
+use crate::oracle;
+use crate::support::mini_image::{MiniImage, small_partitions};
+use crate::support::program::{self, Ended, bootwright, end, succeed};
 
 /// A mini image, its small layout, and an output directory that does not exist yet.
 struct Place {

@@ -1,16 +1,13 @@
 //! Commit ids, computed a second time by the `ostree` program from the layers' tar streams: the ids that bootc's importer gives.
 
-mod oracle;
-mod support;
-
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::support::importer::{Judge, facts, filtered, printed};
+use crate::support::mini_image::{self, Layout, MiniImage, Packing, small_partitions};
+use crate::support::tar::{directory, fifo, file, hardlink, stream, symlink};
 use serde_json::Value;
-use support::importer::{Judge, facts, filtered, printed};
-use support::mini_image::{self, Layout, MiniImage, Packing, small_partitions};
-use support::tar::{directory, fifo, file, hardlink, stream, symlink};
 
 /// Compares what is printed for an image with what `ostree` makes of its layers.
 fn agree(image: &MiniImage) {

@@ -1,9 +1,5 @@
 //! Images against those of libcomposefs, and before the kernel, erofs-utils and fsverity-utils. Mounting needs root.
 
-#[path = "oracle/composefs.rs"]
-mod judges;
-mod oracle;
-#[path = "composefs/trees.rs"]
 mod trees;
 
 use std::collections::BTreeMap;
@@ -13,8 +9,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::judges::composefs::{Mount, getfattr};
+use crate::oracle;
 use bootwright::composefs::{Error, Kind, Node, fs_verity_digest, image, with_required_directories};
-use judges::{Mount, getfattr};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use trees::*;

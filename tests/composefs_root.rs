@@ -1,18 +1,16 @@
 //! The deployment's `.ostree.cfs`: when there is one, and what the kernel sees in it.
 
-mod oracle;
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use support::disk::{self, Disks};
-use support::mini_image::{MiniImage, small_partitions};
-use support::mounted;
-use support::sysroot::{self, Sysroot};
-use support::tar::{Entry, directory, file, symlink};
-use support::walk::{self, Facts};
+use crate::oracle;
+use crate::support::disk::{self, Disks};
+use crate::support::mini_image::{MiniImage, small_partitions};
+use crate::support::mounted;
+use crate::support::sysroot::{self, Sysroot};
+use crate::support::tar::{Entry, directory, file, symlink};
+use crate::support::walk::{self, Facts};
 
 /// A built mini image: its mounted sysroot, and the directory that has to outlive it.
 struct Built {

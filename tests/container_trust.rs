@@ -1,21 +1,11 @@
 //! Which container images may be used: our verdict beside skopeo's, for signatures made by gpg, skopeo and openssl.
 
-mod oracle;
-mod support;
-
-#[path = "container_trust/keeping.rs"]
 mod keeping;
-#[path = "container_trust/payloads.rs"]
 mod payloads;
-#[path = "container_trust/place.rs"]
 mod place;
-#[path = "container_trust/policies.rs"]
 mod policies;
-#[path = "container_trust/refusals.rs"]
 mod refusals;
-#[path = "container_trust/signatures.rs"]
 mod signatures;
-#[path = "container_trust/skopeo.rs"]
 mod skopeo;
 
 use std::fs;

@@ -1,9 +1,8 @@
 //! What `bootwright::customize` leaves in a deployment, judged by the shadow utilities, openssl and systemd.
 
-#[path = "customize/machine.rs"]
-mod machine;
-mod oracle;
+pub mod machine;
 
+use crate::oracle;
 use bootwright::tree::{Kind, Stat};
 use machine::Machine;
 

@@ -1,19 +1,17 @@
 //! The finished disk, judged from outside: partition table, filesystems, formats, checksums and sizes.
 
-mod oracle;
-mod support;
-
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
-use oracle::{agrees, tool};
+use crate::oracle;
+use crate::oracle::{agrees, tool};
+use crate::support::disk::{self, Disks, partitions};
+use crate::support::mini_image::{MiniImage, small_partitions};
+use crate::support::tar::file;
+use crate::support::{mounted, program, shelf, sysroot};
 use serde_json::Value;
-use support::disk::{self, Disks, partitions};
-use support::mini_image::{MiniImage, small_partitions};
-use support::tar::file;
-use support::{mounted, program, shelf, sysroot};
 
 const ROOT_FEATURES: &str = "has_journal ext_attr resize_inode dir_index filetype extent 64bit flex_bg sparse_super large_file huge_file \
     dir_nlink extra_isize metadata_csum verity";

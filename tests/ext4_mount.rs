@@ -1,9 +1,5 @@
 //! What the kernel sees in our filesystems, and that it can go on writing them. Needs root for loop mounts.
 
-#[path = "oracle/ext4.rs"]
-mod ext4_oracle;
-mod oracle;
-
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -12,9 +8,9 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::judges::ext4::{Grove, Image, content, every_kind, image, image_in, mount_point};
+use crate::oracle::{agrees, needs_root, tool};
 use bootwright::ext4::{Geometry, Inode, Kind, Timestamp, Tree};
-use ext4_oracle::{Grove, Image, content, every_kind, image, image_in, mount_point};
-use oracle::{agrees, needs_root, tool};
 
 /// A loop mount, gone with the value.
 struct Mount(PathBuf);

@@ -1,11 +1,7 @@
 //! Random trees: e2fsck agrees, and another reader finds what was given.
 
-#[path = "oracle/ext4.rs"]
-mod ext4_oracle;
-mod oracle;
-
+use crate::judges::ext4::{Grove, content, every_kind, image, image_in, store};
 use bootwright::ext4::{Data, From, Geometry, Kind, Piece, Tree};
-use ext4_oracle::{Grove, content, every_kind, image, image_in, store};
 use ext4_view::{Ext4, PathBuf};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;

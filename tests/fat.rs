@@ -1,14 +1,11 @@
 //! Volumes written by the `fat` room, judged by dosfstools, mtools, util-linux, file and the fatfs crate.
 
-mod oracle;
-#[path = "oracle/fat.rs"]
-mod volumes;
-
 use std::ffi::OsStr;
 use std::io::Read;
 
+use crate::judges::fat::*;
+use crate::oracle;
 use bootwright::fat::{Error, File, image};
-use volumes::*;
 
 const MIB: u64 = 1 << 20;
 
@@ -161,7 +158,7 @@ fn neither_the_order_of_the_files_nor_the_time_zone_changes_a_byte() {
         return std::fs::write(target, flat).unwrap();
     }
     let target = tempfile::NamedTempFile::new().unwrap();
-    let this = "neither_the_order_of_the_files_nor_the_time_zone_changes_a_byte";
+    let this = "fat::neither_the_order_of_the_files_nor_the_time_zone_changes_a_byte";
     let mut elsewhere = std::process::Command::new(std::env::current_exe().unwrap());
     elsewhere.args(["--exact", this]).env("TZ", "Pacific/Kiritimati").env(TARGET, target.path());
     assert!(elsewhere.output().unwrap().status.success());

@@ -1,16 +1,13 @@
 //! Reading by the `fat` room: volumes made by others, and volumes damaged at random.
 
-mod oracle;
-#[path = "oracle/fat.rs"]
-mod volumes;
-
 use std::ffi::OsStr;
 use std::io::{Cursor, Write};
 use std::sync::LazyLock;
 
+use crate::judges::fat::*;
+use crate::oracle;
 use bootwright::fat::{Error, File, Identity, image, label_and_id, list, read_file};
 use proptest::prelude::*;
-use volumes::*;
 
 const MIB: u64 = 1 << 20;
 

@@ -1,16 +1,14 @@
 //! GRUB for BIOS, beside what Debian's own grub-mkimage makes of the same modules.
 
-mod oracle;
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::oracle;
+use crate::support::disk;
+use crate::support::mini_image::{MiniImage, small_partitions};
+use crate::support::program;
+use crate::support::tar::{directory, file};
 use bootwright::grub_pc::{self, Parts};
-use support::disk;
-use support::mini_image::{MiniImage, small_partitions};
-use support::program;
-use support::tar::{directory, file};
 
 const PLATFORM: &str = "/usr/lib/grub/i386-pc";
 const MODULES: [&str; 6] = ["biosdisk", "part_gpt", "ext2", "normal", "search_fs_uuid", "linux"];

@@ -1,14 +1,15 @@
 //! GRUB for UEFI out of modules, beside `grub-mkimage` of the same files: the same code, data and modules, the same set of base
 //! relocations. And a firmware that starts it.
 
-mod oracle;
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::oracle;
+use crate::support::mini_image::MiniImage;
+use crate::support::program;
+use crate::support::tar::{directory, file};
 use bootwright::fat;
 use bootwright::grub_efi::{Error, Machine, Parts, program};
 use bootwright::grub_module;
@@ -17,9 +18,6 @@ use bootwright::smoke::{
 };
 use object::read::pe::PeFile64;
 use object::{Object, ObjectSection};
-use support::mini_image::MiniImage;
-use support::program;
-use support::tar::{directory, file};
 
 const CONFIG: &str = "search.fs_uuid 11111111-2222-3333-4444-555555555555 root\nset prefix=($root)/grub2\n";
 const MODULES: [&str; 14] = [

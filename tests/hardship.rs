@@ -1,8 +1,5 @@
 //! Builds under bad conditions: no rights, no room, no time. What is finished is whole, and nothing else stays.
 
-mod oracle;
-mod support;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,9 +7,10 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use oracle::{agrees, tool};
-use support::mini_image::{MiniImage, small_partitions};
-use support::{disk, mounted, program};
+use crate::oracle;
+use crate::oracle::{agrees, tool};
+use crate::support::mini_image::{MiniImage, small_partitions};
+use crate::support::{disk, mounted, program};
 
 fn everyone(path: &Path) {
     fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();

@@ -1,16 +1,13 @@
 //! `bootwright inspect` against what sgdisk, blkid, mtools, qemu-img and ostree say about the same disk.
 
-#[path = "oracle/disk.rs"]
-mod disk;
-mod oracle;
-
 use std::fs;
 use std::path::Path;
 
+use crate::judges::disk::{BOOT_UUID, Disk, MIB, ROOT_UUID, bootable, ostree, sgdisk};
+use crate::oracle;
+use crate::oracle::{agrees, run, tool};
 use bootwright::inspect::{EfiRole, Error, Format, Inspection, OriginKind, TableKind, inspect, start, text};
 use bootwright::os::Architecture;
-use disk::{BOOT_UUID, Disk, MIB, ROOT_UUID, bootable, ostree, sgdisk};
-use oracle::{agrees, run, tool};
 use proptest::prelude::*;
 
 fn read(disk: &Disk) -> Inspection {

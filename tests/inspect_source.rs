@@ -1,13 +1,11 @@
 //! `bootwright inspect` of images that nothing was built from yet; skopeo says what they are.
 
-mod oracle;
-mod support;
-
+use crate::oracle;
+use crate::support::mini_image::{KERNEL, MiniImage};
+use crate::support::program;
+use crate::support::registry::Registry;
+use crate::support::tar::file;
 use serde_json::Value;
-use support::mini_image::{KERNEL, MiniImage};
-use support::program;
-use support::registry::Registry;
-use support::tar::file;
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))

@@ -1,13 +1,11 @@
 //! What a layer becomes, judged by libostree, which imports the same entries from a tar of its own.
 
-mod layout;
-mod oracle;
-
 use std::fs;
 
+use crate::layout::{Entry, Layer, Layout, content, tar};
+use crate::oracle;
 use bootwright::image::Payload;
 use bootwright::spool::Content;
-use layout::{Entry, Layer, Layout, content, tar};
 
 /// Root dirtree and dirmeta as `ostree commit --tree=tar` makes them.
 fn ostree_root(filtered: &[u8]) -> String {

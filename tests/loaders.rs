@@ -1,16 +1,13 @@
 //! Which boot loader a build chooses, and what it leaves on the disk, by other tools' word.
 
-mod oracle;
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use oracle::{agrees, tool};
-use support::disk;
-use support::mini_image::{MiniImage, base, small_partitions};
-use support::program;
-use support::tar::{Entry, Kind, directory, file};
+use crate::oracle::{agrees, tool};
+use crate::support::disk;
+use crate::support::mini_image::{MiniImage, base, small_partitions};
+use crate::support::program;
+use crate::support::tar::{Entry, Kind, directory, file};
 
 const SYSTEMD_BOOT: &str = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi";
 /// What the unit that fills the ESP runs.

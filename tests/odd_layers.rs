@@ -1,16 +1,14 @@
 //! Layers that try the limits: what comes out is a disk that the judges accept, or an error; never a panic, and never a file.
 
-mod oracle;
-mod support;
-
 use std::path::Path;
 
-use oracle::{agrees, tool};
-use support::disk;
-use support::mini_image::{MiniImage, small_partitions};
-use support::program::{self, Ended};
-use support::tar::{Entry, directory, fifo, file, hardlink, symlink};
-use support::{sysroot, walk};
+use crate::oracle::{agrees, tool};
+use crate::support;
+use crate::support::disk;
+use crate::support::mini_image::{MiniImage, small_partitions};
+use crate::support::program::{self, Ended};
+use crate::support::tar::{Entry, directory, fifo, file, hardlink, symlink};
+use crate::support::{sysroot, walk};
 
 fn build(directory: &Path, entries: impl Into<Vec<Entry>>) -> Ended {
     let image = MiniImage::bootable().with(entries).write(&directory.join("image"));

@@ -1,18 +1,12 @@
 //! The program `ostree` is the judge: it imports, merges and checks what this room computes.
 
-#[path = "oracle/ostree_layer.rs"]
-mod entries;
-mod oracle;
-#[path = "oracle/ostree.rs"]
-mod repository;
-
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
+use crate::judges::ostree::{Judge, commit, commit_id};
+use crate::judges::ostree_layer::{Entry, directory, file, hardlink, layer, symlink};
 use bootwright::ostree::{ObjectKind, ObjectName, merge_layers, refs, repo};
-use entries::{Entry, directory, file, hardlink, layer, symlink};
-use repository::{Judge, commit, commit_id};
 
 /// Fails unless `ostree` makes the same commit of the entries.
 fn imports_alike(entries: &[Entry]) {

@@ -1,11 +1,8 @@
 //! What a layer's tree does where the program `ostree` cannot be the judge: it fails there, or sees the tar without the
 //! importer's filter. The facts are those measured on the importer of bootc 1.16.9.
 
-#[path = "oracle/ostree_layer.rs"]
-mod entries;
-
+use crate::judges::ostree_layer::{directory, file, hardlink, layer, symlink};
 use bootwright::ostree::{Directory, Error, Filtered, LayerTree, Node, Owner, Xattrs, filter, symlink_checksum};
-use entries::{directory, file, hardlink, layer, symlink};
 
 /// Mode, owner, group of the directory at `path`.
 fn stat(root: &Directory, path: &str) -> (u32, u32, u32) {

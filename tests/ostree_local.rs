@@ -1,17 +1,16 @@
 //! Refs of repositories in a directory, made and judged by the program `ostree`.
 
-mod oracle;
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use support::mini_image::{self, KERNEL, small_partitions};
-use support::repository::{BRANCH, Repository};
-use support::sysroot::{self, Sysroot, ostree};
-use support::tar::{Entry, Kind, directory, file, symlink};
-use support::{disk, program};
+use crate::oracle;
+use crate::support;
+use crate::support::mini_image::{self, KERNEL, small_partitions};
+use crate::support::repository::{BRANCH, Repository};
+use crate::support::sysroot::{self, Sysroot, ostree};
+use crate::support::tar::{Entry, Kind, directory, file, symlink};
+use crate::support::{disk, program};
 
 /// A scratch directory with an archive in it.
 struct Place {

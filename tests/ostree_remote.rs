@@ -1,17 +1,14 @@
 //! Refs of repositories on a server: what is fetched, and what happens when the server or the network misbehaves.
 
-mod oracle;
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use support::mini_image::{self, KERNEL, small_partitions};
-use support::program;
-use support::repository::{BRANCH, Repository};
-use support::server::{Fault, Server};
-use support::tar::file;
+use crate::support::mini_image::{self, KERNEL, small_partitions};
+use crate::support::program;
+use crate::support::repository::{BRANCH, Repository};
+use crate::support::server::{Fault, Server};
+use crate::support::tar::file;
 
 /// An archive behind a server.
 struct Place {

@@ -1,14 +1,11 @@
 //! Refs of repositories behind TLS: nginx is the server, openssl makes the certificates.
 
-mod oracle;
-mod support;
-
 use std::fs;
 
-use support::mini_image::small_partitions;
-use support::nginx::{Authority, Nginx};
-use support::program;
-use support::repository::{BRANCH, Repository};
+use crate::support::mini_image::small_partitions;
+use crate::support::nginx::{Authority, Nginx};
+use crate::support::program;
+use crate::support::repository::{BRANCH, Repository};
 
 struct Place {
     directory: tempfile::TempDir,

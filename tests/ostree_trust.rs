@@ -1,19 +1,18 @@
 //! Whose commits are taken: keys and signatures made by gpg, openssl and ostree, and gpg's own verdict beside ours.
 
-mod oracle;
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::oracle;
+use crate::support;
+use crate::support::gpg::Gpg;
+use crate::support::mini_image::{self, small_partitions};
+use crate::support::program;
+use crate::support::repository::{BRANCH, Repository};
+use crate::support::server::Server;
+use crate::support::sysroot;
+use crate::support::tar::file;
 use bootwright::trust::{self, Keys, Signatures, Status};
-use support::gpg::Gpg;
-use support::mini_image::{self, small_partitions};
-use support::program;
-use support::repository::{BRANCH, Repository};
-use support::server::Server;
-use support::sysroot;
-use support::tar::file;
 
 fn status(keys: &[PathBuf], signed: &[u8], signature: &[u8]) -> Status {
     let keys = Keys::read(keys, &[]).unwrap();

@@ -1,15 +1,13 @@
 //! `--pull-secret`: the machine can fetch its upgrades, and nobody but its root reads with what.
 
-mod oracle;
-mod support;
-
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use support::mini_image::{MiniImage, small_partitions};
-use support::sysroot;
-use support::tar::file;
-use support::{disk, program};
+use crate::oracle;
+use crate::support::mini_image::{MiniImage, small_partitions};
+use crate::support::sysroot;
+use crate::support::tar::file;
+use crate::support::{disk, program};
 
 const SECRET: &str = "{\"auths\": {\"quay.io\": {\"auth\": \"d2FyZGVuOmh1c2g=\"}}}\n";
 

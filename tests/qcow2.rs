@@ -1,15 +1,13 @@
 //! qcow2 images against QEMU's own tools: what we write they accept, what they write we read.
 
-mod oracle;
-#[path = "qcow2/read.rs"]
 mod read;
-#[path = "qcow2/write.rs"]
 mod write;
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use crate::oracle;
 use bootwright::qcow2::{CLUSTER, Compression, Encoder, Writer};
 use tempfile::TempDir;
 

@@ -1,17 +1,16 @@
 //! Images in a registry: Debian's docker-registry, filled by skopeo, and what happens when it or the network misbehaves.
 
-mod oracle;
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::mini_image::{Layout, MiniImage, small_partitions};
-use support::nginx::Authority;
-use support::program;
-use support::registry::{Doors, PASSWORD, Registry, USER, Way, auth_file};
-use support::server::Fault;
-use support::tar::file;
+use crate::oracle;
+use crate::support;
+use crate::support::mini_image::{Layout, MiniImage, small_partitions};
+use crate::support::nginx::Authority;
+use crate::support::program;
+use crate::support::registry::{Doors, PASSWORD, Registry, USER, Way, auth_file};
+use crate::support::server::Fault;
+use crate::support::tar::file;
 
 const SEED: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 

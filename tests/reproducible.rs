@@ -1,16 +1,14 @@
 //! Two builds of the same request for the same image are equal, byte for byte: wherever, whenever and by whomever they are made.
 
-mod oracle;
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::mini_image::{Layout, MiniImage, Packing, small_partitions};
-use support::tar::{directory, file, symlink};
-use support::{disk, program};
+use crate::oracle;
+use crate::support::mini_image::{Layout, MiniImage, Packing, small_partitions};
+use crate::support::tar::{directory, file, symlink};
+use crate::support::{disk, program};
 
 const TYPES: [&str; 4] = ["--type", "raw", "--type", "qcow2"];
 

@@ -3,16 +3,12 @@
 //! They answer `<<none>>` both for that word and for no match at all. libselinux 3.8 tries substitutions in another order
 //! than all versions before and after it.
 
-mod oracle;
-#[path = "selinux/paths.rs"]
 mod paths;
-#[path = "selinux/random.rs"]
 mod random;
-mod support;
 
+use crate::support::selinux::{KINDS, Policy, debian};
 use bootwright::selinux::{FileContexts, FileKind, PolicyFiles};
 use proptest::prelude::*;
-use support::selinux::{KINDS, Policy, debian};
 
 #[test]
 fn every_path_of_this_machine_is_labelled_as_libselinux_does_it() {

@@ -1,17 +1,15 @@
 //! The labels of a disk whose image has an active SELinux policy, judged by libselinux's matchpathcon and by ostree.
 
-mod oracle;
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use support::disk::{self, Disks};
-use support::mini_image::{MiniImage, small_partitions};
-use support::sysroot::{self, Sysroot};
-use support::tar::{directory, file, symlink};
-use support::{selinux, shelf, walk};
+use crate::oracle;
+use crate::support::disk::{self, Disks};
+use crate::support::mini_image::{MiniImage, small_partitions};
+use crate::support::sysroot::{self, Sysroot};
+use crate::support::tar::{directory, file, symlink};
+use crate::support::{selinux, shelf, walk};
 
 /// The mini image with Debian's policy turned on, and paths that the policy tells apart.
 fn image() -> MiniImage {

@@ -1,14 +1,11 @@
 //! The shadow utilities as judges: `pwck` and `grpck` find nothing, and `useradd` and `groupadd` decide the same.
 
-#[path = "customize/machine.rs"]
-mod machine;
-mod oracle;
-
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use machine::Machine;
+use crate::customize::machine::Machine;
+use crate::oracle;
 use tempfile::TempDir;
 
 fn exported(machine: &Machine) -> TempDir {

@@ -1,20 +1,18 @@
 //! Images that have to be signed before anything of them is used, from `docker-registry`; openssl signs as cosign does, skopeo
 //! with gpg.
 
-mod oracle;
-mod support;
-
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::oracle;
+use crate::support::cosign::{KeyPair, attach, cosign_payload};
+use crate::support::gpg::Gpg;
+use crate::support::mini_image::{Layout, MiniImage, small_partitions};
+use crate::support::program;
+use crate::support::registry::Registry;
+use crate::support::tar::file;
 use serde_json::{Value, json};
-use support::cosign::{KeyPair, attach, cosign_payload};
-use support::gpg::Gpg;
-use support::mini_image::{Layout, MiniImage, small_partitions};
-use support::program;
-use support::registry::Registry;
-use support::tar::file;
 
 /// A bootable image in a registry, and keys.
 struct Place {

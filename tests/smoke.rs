@@ -5,14 +5,13 @@ use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::oracle;
 use bootwright::smoke::{self, Accel, Accelerator, Arch, Changes, DiskFormat, Drive, Error, Event, Firmware};
 use bootwright::smoke::{Machine, MachineConfig, Network, Regex, Request, Stage, Verdict};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-#[path = "smoke/boot_sector.rs"]
 mod boot_sector;
-mod oracle;
 
 /// Where a disk and whatever a test writes live.
 struct Bench {
@@ -332,6 +331,8 @@ fn inside() -> bool {
 
 fn again(test: &str, change: impl FnOnce(&mut Command) -> &mut Command) {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    let output = change(command.args(["--exact", test]).env("BOOTWRIGHT_TEST_INSIDE", "1")).output().unwrap();
+    let output = change(command.args(["--exact", &format!("smoke::{test}")]).env("BOOTWRIGHT_TEST_INSIDE", "1"))
+        .output()
+        .unwrap();
     assert!(output.status.success() && oracle::said(&output).contains("1 passed"), "{}", oracle::said(&output));
 }

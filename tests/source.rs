@@ -1,12 +1,11 @@
 //! Images come in whole and verified, or not at all. Layouts are written here, copied by skopeo.
 
-mod layout;
-mod oracle;
-
 use std::fs;
 
+use crate::layout;
+use crate::layout::{Entry, GZIP, Layer, Layout, content, gzip, load, load_with, tar};
+use crate::oracle;
 use bootwright::source::{Error, Limits};
-use layout::{Entry, GZIP, Layer, Layout, content, gzip, load, load_with, tar};
 use serde_json::json;
 
 fn files(text: &str) -> Vec<u8> {

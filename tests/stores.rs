@@ -1,28 +1,20 @@
 //! Images out of Docker archives, directories of skopeo and container stores. skopeo, podman and buildah write them; what skopeo
 //! makes of the same place is what has to be read.
 
-mod layout;
-mod oracle;
-mod support;
-
-#[path = "stores/broken_store.rs"]
 mod broken_store;
-#[path = "stores/dir.rs"]
 mod dir;
-#[path = "stores/docker_archive.rs"]
 mod docker_archive;
-#[path = "stores/rootless.rs"]
 mod rootless;
-#[path = "stores/storage.rs"]
 mod storage;
 
 use std::io::Read;
 
+use crate::layout;
+use crate::layout::{Layer, Layout, load};
+use crate::support::tar::{directory, file, hardlink, stream, symlink};
 use bootwright::digest::Digest;
 use bootwright::image::Image;
 use bootwright::source::{self, Limits, Platform};
-use layout::{Layer, Layout, load};
-use support::tar::{directory, file, hardlink, stream, symlink};
 
 /// A layer with what is hard to keep: long names, links, extended attributes, odd sizes, bytes behind the end of the archive.
 fn rich() -> Vec<u8> {

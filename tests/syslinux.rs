@@ -1,15 +1,12 @@
 //! syslinux beside its own installers: `extlinux --install` on ext4 and `syslinux --install` on FAT32 leave the bytes that we
 //! compute for the same places.
 
-mod oracle;
-mod support;
-
 use std::fs::{self, File};
 use std::path::Path;
 
+use crate::oracle::{agrees, tool};
+use crate::support::mounted;
 use bootwright::syslinux::{Error, Loader, Partition, SECTOR, Volume, boot_sector, file_bytes, mbr_code, patch};
-use oracle::{agrees, tool};
-use support::mounted;
 
 fn installer(name: &str) -> Vec<u8> {
     fs::read(tool(name, &format!("{name} syslinux-common"))).unwrap()

@@ -1,18 +1,16 @@
 //! The ostree sysroot on the disk of the test OS, judged by the `ostree` program, coreutils and the kernel's own view.
 
-mod oracle;
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use oracle::{agrees, tool};
+use crate::oracle;
+use crate::oracle::{agrees, tool};
+use crate::support::disk::{self, Disks};
+use crate::support::sysroot::{self, Sysroot};
+use crate::support::{program, walk};
 use serde_json::Value;
-use support::disk::{self, Disks};
-use support::sysroot::{self, Sysroot};
-use support::{program, walk};
 
 fn mounted() -> (Sysroot, Disks) {
     oracle::needs_root("looking into a sysroot");

@@ -1,15 +1,13 @@
 //! The deployment of the test OS against its flattened root filesystem, as GNU tar unpacks it: every path, owner, mode, extended
 //! attribute, link target and byte.
 
-mod oracle;
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::walk::{self, Facts};
-use support::{disk, shelf, sysroot};
+use crate::oracle;
+use crate::support::walk::{self, Facts};
+use crate::support::{disk, shelf, sysroot};
 
 /// What the disk's layout and the growing of the root add to the image's /etc.
 const ADDED: [&str; 6] = [

@@ -1,10 +1,9 @@
 //! The tar reader against other people's writers: GNU tar, bsdtar and Python's tarfile.
 
-mod oracle;
-
 use std::fs;
 use std::path::Path;
 
+use crate::oracle;
 use bootwright::layer::tar::{Entry, Error, Kind, Piece, Reader};
 
 /// Entries with their content.

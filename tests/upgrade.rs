@@ -1,15 +1,13 @@
 //! The first upgrade, rehearsed on a copy of the disk with the host's libostree: nothing in what was written is in its way.
 
-mod oracle;
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::disk;
-use support::mini_image::{KERNEL, MiniImage, small_partitions};
-use support::sysroot::{self, Sysroot, ostree};
-use support::{program, walk};
+use crate::oracle;
+use crate::support::disk;
+use crate::support::mini_image::{KERNEL, MiniImage, small_partitions};
+use crate::support::sysroot::{self, Sysroot, ostree};
+use crate::support::{program, walk};
 
 /// A disk's partitions, which the test may change.
 struct Disk {

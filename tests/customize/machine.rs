@@ -1,5 +1,4 @@
 //! A small deployment made by hand, with /home, /root and /srv linked into /var as ostree systems have them.
-#![allow(dead_code)] // Every test binary uses its own part of this module.
 
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! OCI image layouts made for a test, right or wrong on purpose.
-#![allow(dead_code)] // Every test binary uses its own part of this module.
 
 use std::fs;
 use std::io::Write;

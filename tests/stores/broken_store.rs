@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::support::program;
-use super::support::store::{Place, Store, copy};
 use super::{Layer, Layout, load, one_file, refusal};
+use crate::support::program;
+use crate::support::store::{Place, Store, copy};
 
 /// A store with one image of two layers, in the place it was changed.
 fn broken(change: impl Fn(&Store)) -> String {

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::json;
 
-use super::support::store::{Place, copy, copy_with, raw_manifest};
 use super::{Layer, Layout, facts, layout, load, one_file, refusal};
+use crate::support::store::{Place, copy, copy_with, raw_manifest};
 
 #[test]
 fn manifests_of_oci_and_docker_load_as_they_are() {

@@ -5,9 +5,9 @@ use std::fs;
 use bootwright::digest::Digest;
 use serde_json::{Value, json};
 
-use super::support::store::{Place, copy, pack, raw_manifest};
 use super::{Layer, Layout, facts, layout_for_docker, load, one_file, refusal, rich};
 use crate::layout::gzip;
+use crate::support::store::{Place, copy, pack, raw_manifest};
 
 /// An archive as `docker save` wrote it before OCI layouts: files of these names and contents.
 fn archive(place: &Place, name: &str, files: &[(&str, Vec<u8>)]) -> String {

@@ -5,10 +5,10 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::support::program;
-use super::support::store::{Place, copy, only_file};
 use super::{Layer, Layout, one_file};
 use crate::oracle;
+use crate::support::program;
+use crate::support::store::{Place, copy, only_file};
 use crate::support::tar::{directory, file, stream};
 
 const NOBODY: u32 = 65534;

@@ -4,12 +4,12 @@ use std::fs;
 
 use bootwright::digest::Digest;
 
-use super::support::mini_image::{MiniImage, small_partitions};
-use super::support::program;
-use super::support::store::{Place, copy, copy_with, raw_manifest};
 use super::{Layer, Layout, blobs, facts, layout, load, one_file, refusal, whiteouts};
 use crate::layout::content;
 use crate::oracle;
+use crate::support::mini_image::{MiniImage, small_partitions};
+use crate::support::program;
+use crate::support::store::{Place, copy, copy_with, raw_manifest};
 
 /// The layers that skopeo takes out of the same store, unchanged.
 fn blobs_of_skopeo(place: &Place, image: &str, name: &str) -> Vec<Vec<u8>> {
@@ -180,7 +180,7 @@ fn layers_and_images_are_looked_for_in_additional_stores() {
     assert!(missing.contains("the image's layer ") && missing.contains(" is missing in "), "{missing}");
 }
 
-fn store_option(store: &super::support::store::Store, option: &str, args: &[&str]) {
+fn store_option(store: &crate::support::store::Store, option: &str, args: &[&str]) {
     store.run("buildah", &[&["--storage-opt", option], args].concat());
 }
 

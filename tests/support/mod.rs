@@ -1,5 +1,4 @@
 //! What several test binaries share: images made on the fly, running the program, taking disks apart.
-#![allow(dead_code)] // Every test binary uses its own part of this module.
 
 pub mod chunked;
 pub mod cosign;

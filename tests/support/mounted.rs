@@ -9,7 +9,7 @@ use crate::oracle;
 /// A mounted image file. Its directory goes with it.
 pub struct Mounted {
     device: String,
-    directory: TempDir,
+    _directory: TempDir,
     place: PathBuf,
 }
 
@@ -30,7 +30,7 @@ pub fn mount(image: &Path, place: Option<&Path>, how: &str) -> Mounted {
     let image = image.to_str().unwrap();
     args.push(image);
     let device = oracle::agrees(&oracle::tool("losetup", "mount"), args).trim().to_owned();
-    let mounted = Mounted { device, directory, place };
+    let mounted = Mounted { device, _directory: directory, place };
     let args = ["-o", how, mounted.device.as_str(), mounted.place.to_str().unwrap()];
     oracle::agrees(&oracle::tool("mount", "mount"), args);
     mounted

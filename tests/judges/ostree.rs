@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use bootwright::ostree::{Checksum, Commit, Directory};
 use tempfile::TempDir;
 
-use super::entries::{Entry, Kind};
-use super::oracle;
+use super::ostree_layer::{Entry, Kind};
+use crate::oracle;
 
 /// The id of a commit of `tree` as the judge makes it.
 pub fn commit_id(tree: &Directory) -> String {

@@ -1,5 +1,4 @@
 //! An ext4 image in a sparse file, and the judges that look at it.
-#![allow(dead_code)] // Every test binary uses its own part of this module.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -11,7 +10,7 @@ use bootwright::ext4::{
     self, Data, Extent, From, Geometry, Inode, Kind, Options, Piece, Timestamp, Tree, Usage, measure,
 };
 
-use super::oracle::{agrees, run, said, tool};
+use crate::oracle::{agrees, run, said, tool};
 
 /// A filesystem in a file of its own, gone with the value.
 pub struct Image {

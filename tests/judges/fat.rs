@@ -1,5 +1,4 @@
 //! Volumes for the tests of the `fat` room, and the judges of dosfstools and mtools.
-#![allow(dead_code)] // Every test binary uses its own part of this module.
 
 use std::ffi::OsStr;
 use std::fs;
