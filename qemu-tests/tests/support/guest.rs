@@ -16,6 +16,7 @@ const OFF_WITHIN: Duration = Duration::from_secs(180);
 pub struct Guest {
     machine: Machine,
     name: String,
+    network: Network,
 }
 
 impl Guest {
@@ -58,10 +59,10 @@ impl Guest {
             log: Some(log.clone()),
         };
         let machine = Machine::start(&config).unwrap_or_else(|error| missing(&error));
-        Guest { machine, name: name.to_owned() }
+        Guest { machine, name: name.to_owned(), network }
     }
 
-    /// Waits until systemd has started everything.
+    /// Waits until systemd has started everything, and until an open network has given an address.
     pub fn is_up(&mut self) {
         let started = Instant::now();
         self.wait_for_root_shell();
@@ -70,6 +71,9 @@ impl Guest {
             .shell_within("systemctl is-system-running --wait", BOOTS_WITHIN)
             .unwrap_or_else(|error| panic!("{} does not come up: {error}", self.name));
         println!("{}: {} after {:.0} s", self.name, state.trim(), started.elapsed().as_secs_f64());
+        if self.network == Network::Open {
+            self.says("until grep -q '^[^[:space:]]*[[:space:]]00000000[[:space:]]' /proc/net/route; do sleep 1; done");
+        }
     }
 
     /// Waits for words on the serial console.

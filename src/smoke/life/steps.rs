@@ -175,7 +175,10 @@ impl<'a> Upgrader<'a> {
 
     fn upgrade(&self, guest: &mut Guest<'_>) -> Result<String, Stopped> {
         let said = match self.upgrade {
-            Upgrade::Repository { .. } => guest.says("ostree admin upgrade 2>&1")?,
+            Upgrade::Repository { .. } => {
+                guest.says(WAIT_FOR_ROUTE)?;
+                guest.says("ostree admin upgrade 2>&1")?
+            }
             Upgrade::Disk { root_uuid, stateroot, commit, .. } => {
                 guest.says(&format!(
                     "mkdir -p /run/next && {{ mountpoint -q /run/next || mount -o ro,noload UUID={root_uuid} /run/next; }}"
@@ -194,6 +197,10 @@ impl<'a> Upgrader<'a> {
         Ok(said.lines().last().unwrap_or_default().to_owned())
     }
 }
+
+/// A system may be up before it has its address. Where no default route comes, the client says best what it misses.
+const WAIT_FOR_ROUTE: &str = "for second in $(seq 120); do \
+                              grep -q '^[^[:space:]]*[[:space:]]00000000[[:space:]]' /proc/net/route && break; sleep 1; done";
 
 /// Gives the remote that the machine follows the URL of our server, in the overlay alone.
 fn follow(guest: &mut Guest<'_>, branch: &str, port: u16) -> Result<(), Stopped> {
