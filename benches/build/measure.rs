@@ -18,8 +18,11 @@ pub const WORD: &str = "--measure";
 pub struct Sample {
     /// Seconds.
     pub wall: f64,
-    /// Seconds of all processors, user and system.
-    pub cpu: f64,
+    /// Seconds of all processors in the program.
+    pub user: f64,
+    /// Seconds of all processors in the kernel. What a page costs that a file needs depends on what ran before, most of all
+    /// where the machine is itself a guest.
+    pub kernel: f64,
     /// Peak resident set in KiB.
     pub rss: f64,
 }
@@ -32,11 +35,11 @@ pub fn run(command: &[String]) -> Result<Sample> {
     }
     let text = String::from_utf8(output.stdout)?;
     let numbers: Vec<f64> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-    let &[wall, cpu, rss] = numbers.as_slice() else { bail!("three numbers expected, not `{text}`") };
-    Ok(Sample { wall, cpu, rss })
+    let &[wall, user, kernel, rss] = numbers.as_slice() else { bail!("four numbers expected, not `{text}`") };
+    Ok(Sample { wall, user, kernel, rss })
 }
 
-/// Runs the command and prints its three numbers.
+/// Runs the command and prints its four numbers.
 pub fn child(command: &[&str]) -> Result<()> {
     let (program, arguments) = command.split_first().context("a command to measure")?;
     let begin = Instant::now();
@@ -47,8 +50,8 @@ pub fn child(command: &[&str]) -> Result<()> {
         bail!("{program}: {status}");
     }
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-    let microseconds = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     // Microseconds of a few minutes are exact in an f64.
-    println!("{wall} {} {}", microseconds as f64 / 1e6, usage.max_rss());
+    let [user, kernel] = [usage.user_time(), usage.system_time()].map(|time| time.num_microseconds() as f64 / 1e6);
+    println!("{wall} {user} {kernel} {}", usage.max_rss());
     Ok(())
 }

@@ -30,7 +30,8 @@ struct Summary {
     kind: Kind,
     median: f64,
     min: f64,
-    cpu: f64,
+    user: f64,
+    kernel: f64,
     /// Of all runs the largest, in MB.
     rss: f64,
 }
@@ -42,7 +43,8 @@ impl Summary {
             kind: row.kind,
             median: median(walls.clone().collect()),
             min: walls.fold(f64::INFINITY, f64::min),
-            cpu: median(samples.iter().map(|sample| sample.cpu).collect()),
+            user: median(samples.iter().map(|sample| sample.user).collect()),
+            kernel: median(samples.iter().map(|sample| sample.kernel).collect()),
             rss: samples.iter().map(|sample| sample.rss).fold(0.0, f64::max) * 1024.0 / 1e6,
         }
     }
@@ -60,16 +62,16 @@ pub fn render(rows: &[Row], samples: &[Vec<Sample>], large: bool) -> String {
     let wall = |kind| summaries.iter().find(|summary| summary.kind == kind).map_or(f64::NAN, |summary| summary.median);
     let (floor, gzip) = (wall(Kind::Floor), wall(Kind::Gzip));
     let mut text = format!(
-        "{:<42} {:>9} {:>9} {:>9} {:>9} {:>8} {:>9}\n",
-        "", "median s", "min s", "CPU s", "RSS MB", "x floor", "x gzip"
+        "{:<42} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>9}\n",
+        "", "median s", "min s", "user s", "kernel s", "RSS MB", "x floor", "x gzip"
     );
     for (row, summary) in rows.iter().zip(&summaries) {
-        let Summary { median, min, cpu, rss, .. } = summary;
+        let Summary { median, min, user, kernel, rss, .. } = summary;
         let (of_floor, of_gzip) = (median / floor, median / gzip);
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{:<42} {median:>9.2} {min:>9.2} {cpu:>9.2} {rss:>9.0} {of_floor:>8.2} {of_gzip:>9.2}",
+            "{:<42} {median:>9.2} {min:>9.2} {user:>9.2} {kernel:>9.2} {rss:>9.0} {of_floor:>8.2} {of_gzip:>9.2}",
             row.title
         );
     }
