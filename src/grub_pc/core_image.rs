@@ -74,9 +74,9 @@ fn compress(payload: &[u8]) -> Result<Vec<u8>, Error> {
         lc: 3,
         lp: 0,
         pb: 2,
-        mode: EncodeMode::Normal,
+        mode: EncodeMode::Fast,
         nice_len: 64,
-        mf: MfType::Bt4,
+        mf: MfType::Hc4,
         depth_limit: 0,
         preset_dict: None,
     };
