@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use crate::oracle::{agrees, tool};
 use crate::support;
 use crate::support::disk;
 use crate::support::mini_image::{MiniImage, small_partitions};
 use crate::support::program;
 use crate::support::tar::{Entry, Kind, directory, file};
+use qemu_tests::oracle::{agrees, tool};
 use serde_json::{Value, json};
 
 const META: &str = r#"{"timestamp":"2025-08-20T08:48:03.555492819Z","version":"grub2-1:2.12-41.fc44,shim-15.8-4","versions":[{"name":"grub2","rpm_evr":"1:2.12-41.fc44"}]}"#;

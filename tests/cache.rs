@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::oracle;
 use crate::support::mini_image::{Layout, MiniImage, Packing, small_partitions};
 use crate::support::program;
 use crate::support::tar::file;
+use qemu_tests::oracle;
 
 /// An image of three layers and a cache.
 struct Place {

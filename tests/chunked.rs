@@ -8,7 +8,6 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::layout;
-use crate::oracle;
 use crate::support::chunked::{Encapsulated, Form};
 use crate::support::disk::{self, Disks};
 use crate::support::importer::{plan, printed, warnings};
@@ -16,6 +15,7 @@ use crate::support::mini_image::{self, MiniImage, base, small_partitions};
 use crate::support::sysroot::{self, Sysroot};
 use crate::support::tar::file;
 use crate::support::{program, shelf};
+use qemu_tests::oracle;
 use serde_json::Value;
 
 /// What the composer said of its commit afterwards.

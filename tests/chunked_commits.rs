@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::oracle;
 use crate::support::chunked::Encapsulated;
 use crate::support::disk;
 use crate::support::importer::{Judge, facts, filtered, plan, printed, warnings};
@@ -12,6 +11,7 @@ use crate::support::mini_image::{CREATED_SECONDS, MiniImage, base, small_partiti
 use crate::support::selinux;
 use crate::support::sysroot::{self, ostree};
 use crate::support::tar::{Entry, directory, file, hardlink, stream};
+use qemu_tests::oracle;
 use serde_json::Value;
 
 /// What bootc's filter makes of [`Encapsulated::with_layers`].

@@ -1,8 +1,8 @@
 //! The command line's contract: what is printed where, and with which exit code.
 
-use crate::oracle;
 use crate::support::mini_image::{MiniImage, small_partitions};
 use crate::support::program::{self, Ended, bootwright, end, succeed};
+use qemu_tests::oracle;
 
 /// A mini image, its small layout, and an output directory that does not exist yet.
 struct Place {

@@ -10,8 +10,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::judges::composefs::{Mount, getfattr};
-use crate::oracle;
 use bootwright::composefs::{Error, Kind, Node, fs_verity_digest, image, with_required_directories};
+use qemu_tests::oracle;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use trees::*;

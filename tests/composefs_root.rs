@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::oracle;
 use crate::support::disk::{self, Disks};
 use crate::support::mini_image::{MiniImage, small_partitions};
 use crate::support::mounted;
 use crate::support::sysroot::{self, Sysroot};
 use crate::support::tar::{Entry, directory, file, symlink};
 use crate::support::walk::{self, Facts};
+use qemu_tests::oracle;
 
 /// A built mini image: its mounted sysroot, and the directory that has to outlive it.
 struct Built {

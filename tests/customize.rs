@@ -2,9 +2,9 @@
 
 pub mod machine;
 
-use crate::oracle;
 use bootwright::tree::{Kind, Stat};
 use machine::Machine;
+use qemu_tests::oracle;
 
 #[test]
 fn a_new_user_has_its_lines_home_skel_and_keys() {

@@ -5,12 +5,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::oracle;
-use crate::oracle::{agrees, tool};
 use crate::support::disk::{self, Disks, partitions};
 use crate::support::mini_image::{MiniImage, small_partitions};
 use crate::support::tar::file;
 use crate::support::{mounted, program, shelf, sysroot};
+use qemu_tests::oracle;
+use qemu_tests::oracle::{agrees, tool};
 use serde_json::Value;
 
 const ROOT_FEATURES: &str = "has_journal ext_attr resize_inode dir_index filetype extent 64bit flex_bg sparse_super large_file huge_file \

@@ -3,8 +3,8 @@
 use std::os::unix::fs::FileExt;
 
 use crate::judges::ext4::{Grove, Image, every_kind, image, image_in, image_with, inode, options, store};
-use crate::oracle::{agrees, tool};
 use bootwright::ext4::{self, Data, Error, From, Geometry, Inode, Kind, Piece, Tree, measure, write};
+use qemu_tests::oracle::{agrees, tool};
 
 #[test]
 fn e2fsck_finds_nothing_to_repair_in_a_tree_of_every_kind() {

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::judges::ext4::{Grove, Image, content, every_kind, image, image_in, mount_point};
-use crate::oracle::{agrees, needs_root, tool};
 use bootwright::ext4::{Geometry, Inode, Kind, Timestamp, Tree};
+use qemu_tests::oracle::{agrees, needs_root, tool};
 
 /// A loop mount, gone with the value.
 struct Mount(PathBuf);

@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::io::Read;
 
 use crate::judges::fat::*;
-use crate::oracle;
 use bootwright::fat::{Error, File, image};
+use qemu_tests::oracle;
 
 const MIB: u64 = 1 << 20;
 

@@ -5,9 +5,9 @@ use std::io::{Cursor, Write};
 use std::sync::LazyLock;
 
 use crate::judges::fat::*;
-use crate::oracle;
 use bootwright::fat::{Error, File, Identity, image, label_and_id, list, read_file};
 use proptest::prelude::*;
+use qemu_tests::oracle;
 
 const MIB: u64 = 1 << 20;
 

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::oracle;
 use crate::support::disk;
 use crate::support::mini_image::{MiniImage, small_partitions};
 use crate::support::program;
 use crate::support::tar::{directory, file};
 use bootwright::grub_pc::{self, Parts};
+use qemu_tests::oracle;
 
 const PLATFORM: &str = "/usr/lib/grub/i386-pc";
 const MODULES: [&str; 6] = ["biosdisk", "part_gpt", "ext2", "normal", "search_fs_uuid", "linux"];

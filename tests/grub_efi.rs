@@ -6,7 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::oracle;
 use crate::support::mini_image::MiniImage;
 use crate::support::program;
 use crate::support::tar::{directory, file};
@@ -18,6 +17,7 @@ use bootwright::smoke::{
 };
 use object::read::pe::PeFile64;
 use object::{Object, ObjectSection};
+use qemu_tests::oracle;
 
 const CONFIG: &str = "search.fs_uuid 11111111-2222-3333-4444-555555555555 root\nset prefix=($root)/grub2\n";
 const MODULES: [&str; 14] = [

@@ -7,10 +7,10 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::oracle;
-use crate::oracle::{agrees, tool};
 use crate::support::mini_image::{MiniImage, small_partitions};
 use crate::support::{disk, mounted, program};
+use qemu_tests::oracle;
+use qemu_tests::oracle::{agrees, tool};
 
 fn everyone(path: &Path) {
     fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use crate::judges::disk::{BOOT_UUID, Disk, MIB, ROOT_UUID, bootable, ostree, sgdisk};
-use crate::oracle;
-use crate::oracle::{agrees, run, tool};
 use bootwright::inspect::{EfiRole, Error, Format, Inspection, OriginKind, TableKind, inspect, start, text};
 use bootwright::os::Architecture;
 use proptest::prelude::*;
+use qemu_tests::oracle;
+use qemu_tests::oracle::{agrees, run, tool};
 
 fn read(disk: &Disk) -> Inspection {
     inspect(&disk.path).unwrap()

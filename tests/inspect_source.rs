@@ -1,10 +1,10 @@
 //! `bootwright inspect` of images that nothing was built from yet; skopeo says what they are.
 
-use crate::oracle;
 use crate::support::mini_image::{KERNEL, MiniImage};
 use crate::support::program;
 use crate::support::registry::Registry;
 use crate::support::tar::file;
+use qemu_tests::oracle;
 use serde_json::Value;
 
 fn json(text: &str) -> Value {

@@ -3,9 +3,9 @@
 use std::fs;
 
 use crate::layout::{Entry, Layer, Layout, content, tar};
-use crate::oracle;
 use bootwright::image::Payload;
 use bootwright::spool::Content;
+use qemu_tests::oracle;
 
 /// Root dirtree and dirmeta as `ostree commit --tree=tar` makes them.
 fn ostree_root(filtered: &[u8]) -> String {

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::oracle::{agrees, tool};
 use crate::support::disk;
 use crate::support::mini_image::{MiniImage, base, small_partitions};
 use crate::support::program;
 use crate::support::tar::{Entry, Kind, directory, file};
+use qemu_tests::oracle::{agrees, tool};
 
 const SYSTEMD_BOOT: &str = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi";
 /// What the unit that fills the ESP runs.

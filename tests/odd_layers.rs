@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use crate::oracle::{agrees, tool};
 use crate::support;
 use crate::support::disk;
 use crate::support::mini_image::{MiniImage, small_partitions};
 use crate::support::program::{self, Ended};
 use crate::support::tar::{Entry, directory, fifo, file, hardlink, symlink};
 use crate::support::{sysroot, walk};
+use qemu_tests::oracle::{agrees, tool};
 
 fn build(directory: &Path, entries: impl Into<Vec<Entry>>) -> Ended {
     let image = MiniImage::bootable().with(entries).write(&directory.join("image"));

@@ -4,13 +4,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::oracle;
 use crate::support;
 use crate::support::mini_image::{self, KERNEL, small_partitions};
 use crate::support::repository::{BRANCH, Repository};
 use crate::support::sysroot::{self, Sysroot, ostree};
 use crate::support::tar::{Entry, Kind, directory, file, symlink};
 use crate::support::{disk, program};
+use qemu_tests::oracle;
 
 /// A scratch directory with an archive in it.
 struct Place {

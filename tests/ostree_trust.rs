@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::oracle;
 use crate::support;
 use crate::support::gpg::Gpg;
 use crate::support::mini_image::{self, small_partitions};
@@ -13,6 +12,7 @@ use crate::support::server::Server;
 use crate::support::sysroot;
 use crate::support::tar::file;
 use bootwright::trust::{self, Keys, Signatures, Status};
+use qemu_tests::oracle;
 
 fn status(keys: &[PathBuf], signed: &[u8], signature: &[u8]) -> Status {
     let keys = Keys::read(keys, &[]).unwrap();

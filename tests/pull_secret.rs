@@ -3,11 +3,11 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use crate::oracle;
 use crate::support::mini_image::{MiniImage, small_partitions};
 use crate::support::sysroot;
 use crate::support::tar::file;
 use crate::support::{disk, program};
+use qemu_tests::oracle;
 
 const SECRET: &str = "{\"auths\": {\"quay.io\": {\"auth\": \"d2FyZGVuOmh1c2g=\"}}}\n";
 

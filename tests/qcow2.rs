@@ -7,8 +7,8 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::oracle;
 use bootwright::qcow2::{CLUSTER, Compression, Encoder, Writer};
+use qemu_tests::oracle;
 use tempfile::TempDir;
 
 const EVERY_COMPRESSION: [Compression; 3] = [Compression::None, Compression::Zlib, Compression::Zstd];

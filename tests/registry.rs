@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::oracle;
 use crate::support;
 use crate::support::mini_image::{Layout, MiniImage, small_partitions};
 use crate::support::nginx::Authority;
@@ -11,6 +10,7 @@ use crate::support::program;
 use crate::support::registry::{Doors, PASSWORD, Registry, USER, Way, auth_file};
 use crate::support::server::Fault;
 use crate::support::tar::file;
+use qemu_tests::oracle;
 
 const SEED: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::oracle;
 use crate::support::mini_image::{Layout, MiniImage, Packing, small_partitions};
 use crate::support::tar::{directory, file, symlink};
 use crate::support::{disk, program};
+use qemu_tests::oracle;
 
 const TYPES: [&str; 4] = ["--type", "raw", "--type", "qcow2"];
 

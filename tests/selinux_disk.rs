@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::oracle;
 use crate::support::disk::{self, Disks};
 use crate::support::mini_image::{MiniImage, small_partitions};
 use crate::support::sysroot::{self, Sysroot};
 use crate::support::tar::{directory, file, symlink};
 use crate::support::{selinux, shelf, walk};
+use qemu_tests::oracle;
 
 /// The mini image with Debian's policy turned on, and paths that the policy tells apart.
 fn image() -> MiniImage {

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::customize::machine::Machine;
-use crate::oracle;
+use qemu_tests::oracle;
 use tempfile::TempDir;
 
 fn exported(machine: &Machine) -> TempDir {

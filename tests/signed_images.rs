@@ -5,13 +5,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::oracle;
 use crate::support::cosign::{KeyPair, attach, cosign_payload};
 use crate::support::gpg::Gpg;
 use crate::support::mini_image::{Layout, MiniImage, small_partitions};
 use crate::support::program;
 use crate::support::registry::Registry;
 use crate::support::tar::file;
+use qemu_tests::oracle;
 use serde_json::{Value, json};
 
 /// A bootable image in a registry, and keys.

@@ -5,9 +5,9 @@ use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::oracle;
 use bootwright::smoke::{self, Accel, Accelerator, Arch, Changes, DiskFormat, Drive, Error, Event, Firmware};
 use bootwright::smoke::{Machine, MachineConfig, Network, Regex, Request, Stage, Verdict};
+use qemu_tests::oracle;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 

@@ -4,8 +4,8 @@ use std::fs;
 
 use crate::layout;
 use crate::layout::{Entry, GZIP, Layer, Layout, content, gzip, load, load_with, tar};
-use crate::oracle;
 use bootwright::source::{Error, Limits};
+use qemu_tests::oracle;
 use serde_json::json;
 
 fn files(text: &str) -> Vec<u8> {

@@ -4,9 +4,9 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use crate::oracle::{agrees, tool};
 use crate::support::mounted;
 use bootwright::syslinux::{Error, Loader, Partition, SECTOR, Volume, boot_sector, file_bytes, mbr_code, patch};
+use qemu_tests::oracle::{agrees, tool};
 
 fn installer(name: &str) -> Vec<u8> {
     fs::read(tool(name, &format!("{name} syslinux-common"))).unwrap()

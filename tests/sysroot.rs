@@ -5,11 +5,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::oracle;
-use crate::oracle::{agrees, tool};
 use crate::support::disk::{self, Disks};
 use crate::support::sysroot::{self, Sysroot};
 use crate::support::{program, walk};
+use qemu_tests::oracle;
+use qemu_tests::oracle::{agrees, tool};
 use serde_json::Value;
 
 fn mounted() -> (Sysroot, Disks) {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::oracle;
 use crate::support::walk::{self, Facts};
 use crate::support::{disk, shelf, sysroot};
+use qemu_tests::oracle;
 
 /// What the disk's layout and the growing of the root add to the image's /etc.
 const ADDED: [&str; 6] = [

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::oracle;
 use bootwright::layer::tar::{Entry, Error, Kind, Piece, Reader};
+use qemu_tests::oracle;
 
 /// Entries with their content.
 fn read(tar: &[u8]) -> Result<Vec<(Entry, Vec<u8>)>, Error> {

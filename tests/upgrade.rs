@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::oracle;
 use crate::support::disk;
 use crate::support::mini_image::{KERNEL, MiniImage, small_partitions};
 use crate::support::sysroot::{self, Sysroot, ostree};
 use crate::support::{program, walk};
+use qemu_tests::oracle;
 
 /// A disk's partitions, which the test may change.
 struct Disk {

@@ -20,8 +20,7 @@ pub struct Sample {
     pub wall: f64,
     /// Seconds of all processors in the program.
     pub user: f64,
-    /// Seconds of all processors in the kernel. What a page costs that a file needs depends on what ran before, most of all
-    /// where the machine is itself a guest.
+    /// Seconds of all processors in the kernel, which for one and the same command may swing by a factor of five.
     pub kernel: f64,
     /// Peak resident set in KiB.
     pub rss: f64,

@@ -7,6 +7,7 @@ mod bootstrap;
 mod cache;
 mod layer;
 mod oci;
+pub mod oracle;
 mod ostree_layout;
 mod recipe;
 mod tree;

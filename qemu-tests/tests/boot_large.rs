@@ -1,7 +1,5 @@
 //! The large system: 60,000 files in eight layers. Slow, so it is only there with the feature `large`.
 
-#[path = "../../tests/oracle/mod.rs"]
-mod oracle;
 mod support;
 
 use bootwright::output::OutputType;

@@ -4,8 +4,6 @@
 //! A row that came to its end leaves a file in the target directory and is not run again (`BOOT_MATRIX_FRESH=1` forgets them);
 //! `qemu-tests/BOOT-MATRIX.md` is made of these files. `BOOT_MATRIX_ROWS=regex` picks rows, `BOOT_MATRIX_JOBS=n` says how many run side by side.
 
-#[path = "../../tests/oracle/mod.rs"]
-mod oracle;
 mod support;
 
 use std::fs;
@@ -18,7 +16,7 @@ use bootwright::bootloader::Provided;
 use bootwright::layout::Layout;
 use bootwright::request::{BootloaderChoice, Request};
 use bootwright::smoke::{Arch, Firmware, Regex};
-use qemu_tests::{Architecture, Suite, test_os_of};
+use qemu_tests::{Architecture, Suite, oracle, test_os_of};
 use serde_json::{Value, json};
 
 use support::life::{Life, Machine, Repository};

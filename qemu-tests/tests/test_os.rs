@@ -1,15 +1,12 @@
 //! The test system as other people's tools see it: skopeo reads the image, tar the layers.
 
-#[path = "../../tests/oracle/mod.rs"]
-mod oracle;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use qemu_tests::{TestOs, test_os};
+use qemu_tests::{TestOs, oracle, test_os};
 use serde_json::Value;
 
 fn os() -> TestOs {

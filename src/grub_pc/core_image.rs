@@ -74,6 +74,7 @@ fn compress(payload: &[u8]) -> Result<Vec<u8>, Error> {
         lc: 3,
         lp: 0,
         pb: 2,
+        // The thorough mode saves 5 % of what has room, and takes half the processor time of a build from the cache.
         mode: EncodeMode::Fast,
         nice_len: 64,
         mf: MfType::Hc4,

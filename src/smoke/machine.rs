@@ -125,6 +125,17 @@ impl Machine {
         }
     }
 
+    /// Waits until the guest has a default route: a system may be up before it has its address. Whether it came in time.
+    pub fn wait_for_route(&mut self, within: Duration) -> Result<bool, Error> {
+        let script = format!(
+            "for second in $(seq {}); do grep -q '^[^[:space:]]*[[:space:]]00000000[[:space:]]' /proc/net/route && exit 0; \
+             sleep 1; done; exit 1",
+            within.as_secs()
+        );
+        // A second of a guest in emulation, with what it does in it, may be several.
+        Ok(self.shell_within(&script, within * 4)?.0 == 0)
+    }
+
     /// Saves the screen as PNG to `path`.
     pub fn screendump(&mut self, path: &Path) -> Result<(), Error> {
         // QEMU does not know our working directory's future; it writes to a place of ours.

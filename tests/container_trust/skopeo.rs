@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::oracle;
+use qemu_tests::oracle;
 
 /// What skopeo says to an image.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::oracle;
+use qemu_tests::oracle;
 
 /// A mounted filesystem, unmounted when dropped.
 pub struct Mount {

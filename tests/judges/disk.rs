@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::oracle::{agrees, needs_root, run, tool};
+use qemu_tests::oracle::{agrees, needs_root, run, tool};
 
 pub const MIB: u64 = 1 << 20;
 pub const BOOT_UUID: &str = "11111111-2222-4333-8444-555555555555";

@@ -10,7 +10,7 @@ use bootwright::ext4::{
     self, Data, Extent, From, Geometry, Inode, Kind, Options, Piece, Timestamp, Tree, Usage, measure,
 };
 
-use crate::oracle::{agrees, run, said, tool};
+use qemu_tests::oracle::{agrees, run, said, tool};
 
 /// A filesystem in a file of its own, gone with the value.
 pub struct Image {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use bootwright::fat::{Extent, File, Options, image};
 use tempfile::TempDir;
 
-use crate::oracle;
+use qemu_tests::oracle;
 
 /// 2024-02-29 12:34:56 UTC.
 pub const TIME: i64 = 1_709_210_096;

@@ -7,7 +7,7 @@ use bootwright::ostree::{Checksum, Commit, Directory};
 use tempfile::TempDir;
 
 use super::ostree_layer::{Entry, Kind};
-use crate::oracle;
+use qemu_tests::oracle;
 
 /// The id of a commit of `tree` as the judge makes it.
 pub fn commit_id(tree: &Directory) -> String {

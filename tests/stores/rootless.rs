@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Layer, Layout, one_file};
-use crate::oracle;
 use crate::support::program;
 use crate::support::store::{Place, copy, only_file};
 use crate::support::tar::{directory, file, stream};
+use qemu_tests::oracle;
 
 const NOBODY: u32 = 65534;
 

@@ -6,10 +6,10 @@ use bootwright::digest::Digest;
 
 use super::{Layer, Layout, blobs, facts, layout, load, one_file, refusal, whiteouts};
 use crate::layout::content;
-use crate::oracle;
 use crate::support::mini_image::{MiniImage, small_partitions};
 use crate::support::program;
 use crate::support::store::{Place, copy, copy_with, raw_manifest};
+use qemu_tests::oracle;
 
 /// The layers that skopeo takes out of the same store, unchanged.
 fn blobs_of_skopeo(place: &Place, image: &str, name: &str) -> Vec<Vec<u8>> {

@@ -7,7 +7,7 @@ use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 
 use super::repository_of_registry::{OCI_MANIFEST, Repository};
-use crate::oracle;
+use qemu_tests::oracle;
 
 /// A pair of keys in files.
 pub struct KeyPair {

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::oracle;
 use crate::support::{program, shelf};
+use qemu_tests::oracle;
 
 /// One line of `sgdisk --print`.
 #[derive(Clone, Debug, PartialEq, Eq)]

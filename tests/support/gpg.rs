@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::oracle;
+use qemu_tests::oracle;
 
 /// A home of gpg with its own keys. Its agent goes with it.
 pub struct Gpg {

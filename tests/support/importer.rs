@@ -11,7 +11,7 @@ use super::mounted::{self, InMemory};
 use super::program;
 use super::sysroot::ostree;
 use super::tar::Entry;
-use crate::oracle;
+use qemu_tests::oracle;
 
 const IMPORTER: &str = "ostree.importer.version=0.15.3";
 

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::shelf;
 use super::tar::{Entry, directory, file, hardlink, stream, symlink};
-use crate::oracle;
+use qemu_tests::oracle;
 
 pub const KERNEL: &str = "6.1.0-mini";
 pub const CREATED: &str = "2025-10-09T08:53:20Z";

@@ -1,4 +1,4 @@
-//! What several test binaries share: images made on the fly, running the program, taking disks apart.
+//! What tests of several files share: images made on the fly, running the program, taking disks apart.
 
 pub mod chunked;
 pub mod cosign;

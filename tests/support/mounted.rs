@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::oracle;
+use qemu_tests::oracle;
 
 /// A mounted image file. Its directory goes with it.
 pub struct Mounted {

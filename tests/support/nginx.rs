@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::oracle;
+use qemu_tests::oracle;
 
 /// An authority and what it signed, in a directory.
 pub struct Authority {

@@ -11,7 +11,7 @@ use std::{fs, thread};
 use super::nginx::Authority;
 use super::repository_of_registry::Repository;
 use super::server::{self, Fault, Faults, Request};
-use crate::oracle;
+use qemu_tests::oracle;
 
 pub const USER: &str = "warden";
 pub const PASSWORD: &str = "correct horse";

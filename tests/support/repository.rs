@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::mini_image;
 use super::sysroot::ostree;
 use super::tar::{Entry, stream};
-use crate::oracle;
+use qemu_tests::oracle;
 
 pub const BRANCH: &str = "os/x86_64/main";
 

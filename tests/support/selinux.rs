@@ -8,7 +8,7 @@ use bootwright::selinux::{FileContexts, FileKind, Label, PolicyFiles};
 use tempfile::TempDir;
 
 use super::tar::{Entry, file};
-use crate::oracle;
+use qemu_tests::oracle;
 
 /// Each type as `matchpathcon` and as `selabel_lookup` call it.
 pub const KINDS: [(FileKind, &str, u32); 7] = [

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::oracle;
+use qemu_tests::oracle;
 
 /// A scratch directory that goes with its stores.
 pub struct Place {

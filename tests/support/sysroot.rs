@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::disk::Disks;
 use super::mounted::{self, Mounted};
-use crate::oracle;
+use qemu_tests::oracle;
 
 pub struct Sysroot {
     // Declared in the order in which they have to be unmounted.

@@ -5,7 +5,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use crate::oracle;
+use qemu_tests::oracle;
 
 /// What can be said of an inode without opening it.
 #[derive(Clone, Debug, PartialEq, Eq)]

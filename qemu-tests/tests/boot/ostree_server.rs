@@ -11,11 +11,11 @@ use bootwright::source::ostree::Policy;
 use bootwright::trust::Keys;
 use qemu_tests::test_os;
 
-use crate::oracle;
 use crate::support::disk::{BuiltDisk, build_from};
 use crate::support::guest::Guest;
 use crate::support::server::Server;
 use crate::support::system;
+use qemu_tests::oracle;
 
 const BRANCH: &str = "debian/x86_64/main";
 

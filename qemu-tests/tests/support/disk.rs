@@ -14,7 +14,7 @@ use bootwright::smoke::DiskFormat;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::oracle;
+use qemu_tests::oracle;
 
 /// A finished build; its files go with it.
 pub struct BuiltDisk {

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use bootwright::smoke::{Accelerator, Arch, Console, Drive, Error, Firmware, Machine, MachineConfig, Network, Regex};
 
-use crate::oracle;
+use qemu_tests::oracle;
 
 /// A boot took 40 to 200 s in emulation, depending on what else the host did.
 const BOOTS_WITHIN: Duration = Duration::from_secs(600);
 /// `ostree fsck` of the large system reads 2 GB; everything else takes seconds.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(600);
+const NETWORK_WITHIN: Duration = Duration::from_secs(150);
 const OFF_WITHIN: Duration = Duration::from_secs(180);
 
 pub struct Guest {
@@ -72,7 +73,9 @@ impl Guest {
             .unwrap_or_else(|error| panic!("{} does not come up: {error}", self.name));
         println!("{}: {} after {:.0} s", self.name, state.trim(), started.elapsed().as_secs_f64());
         if self.network == Network::Open {
-            self.says("until grep -q '^[^[:space:]]*[[:space:]]00000000[[:space:]]' /proc/net/route; do sleep 1; done");
+            let came =
+                self.machine.wait_for_route(NETWORK_WITHIN).unwrap_or_else(|error| panic!("{}: {error}", self.name));
+            assert!(came, "{} gets no default route", self.name);
         }
     }
 

@@ -16,7 +16,7 @@ use super::disk::{BuiltDisk, UsedDisk, build_as};
 use super::guest::Guest;
 use super::server::Server;
 use super::system;
-use crate::oracle;
+use qemu_tests::oracle;
 
 pub const BRANCH: &str = "debian/main";
 

@@ -17,6 +17,7 @@ use crate::smoke::{
 
 /// `ostree fsck` and a pull read and write hundreds of megabytes in emulation.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(600);
+const NETWORK_WITHIN: Duration = Duration::from_secs(120);
 /// The shell opens about when the login prompt does.
 const SHELL_WITHIN: Duration = Duration::from_secs(90);
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -176,6 +177,13 @@ impl<'a> Guest<'a> {
             )),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Where no route comes, the client that needs one says best what it misses.
+    pub fn waits_for_its_network(&mut self) -> Result<(), Stopped> {
+        let machine = self.machine.as_mut().ok_or(Error::NoShellConsole)?;
+        machine.wait_for_route(NETWORK_WITHIN)?;
+        Ok(())
     }
 
     /// Output of a command that has to succeed.

@@ -176,7 +176,7 @@ impl<'a> Upgrader<'a> {
     fn upgrade(&self, guest: &mut Guest<'_>) -> Result<String, Stopped> {
         let said = match self.upgrade {
             Upgrade::Repository { .. } => {
-                guest.says(WAIT_FOR_ROUTE)?;
+                guest.waits_for_its_network()?;
                 guest.says("ostree admin upgrade 2>&1")?
             }
             Upgrade::Disk { root_uuid, stateroot, commit, .. } => {
@@ -197,10 +197,6 @@ impl<'a> Upgrader<'a> {
         Ok(said.lines().last().unwrap_or_default().to_owned())
     }
 }
-
-/// A system may be up before it has its address. Where no default route comes, the client says best what it misses.
-const WAIT_FOR_ROUTE: &str = "for second in $(seq 120); do \
-                              grep -q '^[^[:space:]]*[[:space:]]00000000[[:space:]]' /proc/net/route && break; sleep 1; done";
 
 /// Gives the remote that the machine follows the URL of our server, in the overlay alone.
 fn follow(guest: &mut Guest<'_>, branch: &str, port: u16) -> Result<(), Stopped> {

@@ -1,5 +1,4 @@
 //! Other people's tools, called as judges. A missing one fails the test and says how to install it.
-#![allow(dead_code)] // Every test binary uses its own part of this module.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
