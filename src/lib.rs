@@ -34,6 +34,7 @@ pub mod layout;
 pub mod os;
 pub mod ostree;
 pub mod output;
+mod page_buffer;
 pub mod plan;
 pub mod progress;
 pub mod qcow2;

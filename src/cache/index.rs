@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::Cached;
 use crate::digest::Digest;
 use crate::layer::Finished;
+use crate::page_buffer::PageBuffer;
 
 /// Contents are compared in pieces of this size.
 const PIECE: usize = 256 << 10;
@@ -81,7 +82,7 @@ pub fn read(directory: &Path) -> io::Result<Cached> {
 }
 
 fn crc32c(file: &File, len: u64) -> io::Result<u32> {
-    let (mut buf, mut at, mut crc) = (vec![0; PIECE], 0, 0);
+    let (mut buf, mut at, mut crc) = (PageBuffer::new(PIECE), 0, 0);
     while at < len {
         let want = usize::try_from(len - at).unwrap_or(usize::MAX).min(PIECE);
         file.read_exact_at(&mut buf[..want], at)?;

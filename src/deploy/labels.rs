@@ -13,6 +13,7 @@ use crate::image::{Contents, Image, Object, Payload};
 use crate::os::SelinuxPolicy;
 use crate::ostree::object::{FileHasher, file_header, symlink_checksum};
 use crate::ostree::{Checksum, Directory, Xattrs};
+use crate::page_buffer::PageBuffer;
 use crate::selinux::FileKind;
 use crate::spool::Spool;
 
@@ -125,7 +126,7 @@ fn relabel(contents: &Contents, wanted: &Wanted, threads: usize) -> Result<Relab
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
-        let mut buffer = vec![0; PIECE];
+        let mut buffer = PageBuffer::new(PIECE);
         while let Some(want @ (checksum, label)) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
             // OK to expect: only objects that are there are wanted.
             let object = contents.objects.get(checksum).expect("a wanted object");

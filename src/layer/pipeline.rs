@@ -21,8 +21,8 @@ use crate::image::Object;
 use crate::ostree::Checksum;
 use crate::spool::Spool;
 
-/// Reads of the blob have this size.
-const READ: usize = 128 << 10;
+/// Reads of the blob have this size, below that of a mapped buffer, see [`crate::page_buffer`].
+const READ: usize = 64 << 10;
 
 /// What a layer is in its image (ostree-ext `container/store.rs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

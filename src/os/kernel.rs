@@ -110,7 +110,7 @@ fn hash_file(files: &Files<'_>, id: InodeId, hash: &mut Sha256) -> Result<(), Re
     match data {
         Data::Bytes(bytes) => hash.update(bytes),
         Data::Spooled(content) => {
-            let mut reader = BufReader::with_capacity(1 << 20, files.spool.reader(*content));
+            let mut reader = BufReader::with_capacity(64 << 10, files.spool.reader(*content));
             loop {
                 let piece = reader.fill_buf().map_err(|source| ReadError::BootFile { source })?;
                 if piece.is_empty() {

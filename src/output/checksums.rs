@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::chunk::Chunk;
 use super::order::InOrder;
 use super::{OutputError, Sink, Worker};
+use crate::page_buffer::PageBuffer;
 
 /// A checksum as `sha256sum` prints it.
 pub type Sha256Text = String;
@@ -20,7 +21,7 @@ static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Hashes the raw disk while it is written; holes count as the zeros they read as.
 pub struct RawChecksum {
-    order: InOrder<(u64, Arc<Vec<u8>>), Running>,
+    order: InOrder<(u64, Arc<PageBuffer>), Running>,
     bytes: u64,
 }
 
@@ -72,7 +73,7 @@ impl Worker for ChecksumWorker<'_> {
     fn chunk(&mut self, chunk: &Chunk) -> Result<(), OutputError> {
         self.0.order.push(chunk.index, (chunk.at, chunk.bytes.clone()), |running, (at, bytes)| {
             running.zeros_until(at);
-            running.hash.update(&*bytes);
+            running.hash.update(&**bytes);
             running.done += bytes.len() as u64; // usize is at most 64 bits
             Ok(())
         })
@@ -82,7 +83,7 @@ impl Worker for ChecksumWorker<'_> {
 /// Reads a whole file.
 pub fn of_file(file: &File) -> io::Result<Sha256Text> {
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = PageBuffer::new(BUFFER);
     let mut at = 0;
     loop {
         match file.read_at(&mut buffer, at)? {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Disk, Extent, OutputError};
 use crate::disk::From;
+use crate::page_buffer::PageBuffer;
 use crate::spool::Spool;
 
 /// A multiple of every sink's own unit.
@@ -17,7 +18,7 @@ pub struct Chunk {
     /// Byte offset on the disk, a multiple of [`CHUNK`].
     pub at: u64,
     /// All of it, the disk's last chunk may be shorter.
-    pub bytes: Arc<Vec<u8>>,
+    pub bytes: Arc<PageBuffer>,
     /// The parts of `bytes` that are not holes: increasing, disjoint, joined where they touch.
     pub data: Vec<Range<usize>>,
 }
@@ -62,20 +63,53 @@ impl<'a> Chunks<'a> {
     }
 
     /// Gathers a chunk's bytes.
-    pub fn read(&self, index: usize, spool: &Spool) -> Result<Chunk, OutputError> {
+    pub fn read(&self, index: usize, spool: &Spool, buffers: &mut Buffers) -> Result<Chunk, OutputError> {
         let (at, extents) = &self.list[index];
-        let len = CHUNK.min(self.disk.bytes - at);
-        let mut bytes = vec![0; len as usize]; // at most CHUNK
-        let mut data: Vec<Range<usize>> = Vec::new();
-        for extent in &self.disk.extents[extents.clone()] {
-            let range = copy(extent, *at, &mut bytes, spool)?;
-            match data.last_mut() {
-                Some(last) if last.end == range.start => last.end = range.end,
-                _ => data.push(range),
-            }
-        }
-        Ok(Chunk { index, at: *at, bytes: Arc::new(bytes), data })
+        let len = CHUNK.min(self.disk.bytes - at) as usize; // at most CHUNK
+        let mut data = Vec::new();
+        let bytes = buffers.fill(len, |bytes| {
+            data = gather(&self.disk.extents[extents.clone()], *at, bytes, spool)?;
+            Ok(())
+        })?;
+        Ok(Chunk { index, at: *at, bytes, data })
     }
+}
+
+/// The buffers of one thread. Those that no sink holds any more are used again: fresh memory costs as much as reading into it.
+#[derive(Default)]
+pub struct Buffers(Vec<Arc<PageBuffer>>);
+
+impl Buffers {
+    /// A buffer of `len` bytes that `fill` has written to; it may find others' bytes in it.
+    fn fill(
+        &mut self,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), OutputError>,
+    ) -> Result<Arc<PageBuffer>, OutputError> {
+        let idle = self.0.iter_mut().position(|buffer| buffer.len() == len && Arc::get_mut(buffer).is_some());
+        let mut buffer = idle.map_or_else(|| Arc::new(PageBuffer::new(len)), |idle| self.0.swap_remove(idle));
+        // OK to expect: it is new, or nobody else has it.
+        fill(Arc::get_mut(&mut buffer).expect("a buffer of one owner"))?;
+        self.0.push(Arc::clone(&buffer));
+        Ok(buffer)
+    }
+}
+
+/// Writes every byte of the chunk at `at`, zeros where no extent is; the answer is where extents are.
+fn gather(extents: &[Extent], at: u64, bytes: &mut [u8], spool: &Spool) -> Result<Vec<Range<usize>>, OutputError> {
+    let mut data: Vec<Range<usize>> = Vec::new();
+    let mut done = 0;
+    for extent in extents {
+        let range = copy(extent, at, bytes, spool)?;
+        bytes[done..range.start].fill(0);
+        done = range.end;
+        match data.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => data.push(range),
+        }
+    }
+    bytes[done..].fill(0);
+    Ok(data)
 }
 
 /// Begin and end on the disk of what `extent` has between `at` and `end`.
@@ -97,6 +131,7 @@ fn copy(extent: &Extent, at: u64, bytes: &mut [u8], spool: &Spool) -> Result<Ran
             let source = source.get(skipped as usize..).unwrap_or_default();
             let len = source.len().min(target.len());
             target[..len].copy_from_slice(&source[..len]);
+            target[len..].fill(0);
         }
         From::Spool(offset) => spool.read_at(offset + skipped, target).map_err(OutputError::Spool)?,
     }
@@ -117,10 +152,27 @@ mod tests {
         let disk = Disk { bytes: CHUNK * 5 + 512, extents };
         let spool = Spool::new_in(&std::env::temp_dir()).unwrap();
         let chunks = Chunks::of(&disk);
+        let mut buffers = Buffers::default();
         assert_eq!(chunks.list.iter().map(|(at, _)| *at / CHUNK).collect::<Vec<_>>(), [0, 2, 3]);
-        let first = chunks.read(0, &spool).unwrap();
+        let first = chunks.read(0, &spool, &mut buffers).unwrap();
         assert_eq!(first.data, vec![10..25; 1]);
-        assert_eq!(chunks.read(1, &spool).unwrap().bytes[CHUNK as usize - 2..], [3, 3]);
-        assert_eq!(chunks.read(2, &spool).unwrap().data, vec![0..2; 1]);
+        assert_eq!(chunks.read(1, &spool, &mut buffers).unwrap().bytes[CHUNK as usize - 2..], [3, 3]);
+        assert_eq!(chunks.read(2, &spool, &mut buffers).unwrap().data, vec![0..2; 1]);
+    }
+
+    #[test]
+    fn a_buffer_that_is_used_again_keeps_nothing_of_the_chunk_before() {
+        let mut extents = vec![extent(0, &[1; CHUNK as usize]), extent(CHUNK + 10, &[2; 10])];
+        extents.push(Extent { len: 50, ..extent(CHUNK + 30, &[3; 10]) });
+        let disk = Disk { bytes: CHUNK * 2, extents };
+        let spool = Spool::new_in(&std::env::temp_dir()).unwrap();
+        let chunks = Chunks::of(&disk);
+        let mut buffers = Buffers::default();
+        let first = chunks.read(0, &spool, &mut buffers).unwrap().bytes.as_ptr();
+        let second = chunks.read(1, &spool, &mut buffers).unwrap();
+        let mut expected = vec![0; CHUNK as usize];
+        expected[10..20].fill(2);
+        expected[30..40].fill(3);
+        assert!(first == second.bytes.as_ptr() && second.bytes[..] == expected[..]);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::checksums::{self, RawChecksum};
-use super::chunk::Chunks;
+use super::chunk::{Buffers, Chunks};
 use super::order;
 use super::qcow2::Qcow2;
 use super::raw::Raw;
@@ -86,12 +86,13 @@ fn run(
     let work = || -> Result<(), OutputError> {
         let mut workers: Vec<Box<dyn Worker + '_>> =
             sinks.iter().map(|sink| sink.worker()).collect::<Result<_, _>>()?;
+        let mut buffers = Buffers::default();
         while !stop.load(Ordering::Relaxed) {
             let index = next.fetch_add(1, Ordering::Relaxed);
             if index >= chunks.len() {
                 break;
             }
-            let chunk = chunks.read(index, spool)?;
+            let chunk = chunks.read(index, spool, &mut buffers)?;
             room.was_read(index)?;
             workers.iter_mut().try_for_each(|worker| worker.chunk(&chunk))?;
             let data = chunk.data.iter().map(|range| range.len() as u64).sum(); // usize is at most 64 bits

@@ -44,6 +44,7 @@ fn files(chunks: &Chunks<'_>, index: usize) -> impl Iterator<Item = usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::chunk::Buffers;
     use super::*;
     use crate::disk::{Disk, Extent, From};
     use crate::spool::Content;
@@ -59,8 +60,8 @@ mod tests {
         let chunks = Chunks::of(&disk);
         let room = SpoolRoom::new(&chunks, &spool);
         room.was_read(0).unwrap();
-        assert_eq!(chunks.read(1, &spool).unwrap().bytes[..8192], [7; 8192]);
+        assert_eq!(chunks.read(1, &spool, &mut Buffers::default()).unwrap().bytes[..8192], [7; 8192]);
         room.was_read(1).unwrap();
-        assert!(chunks.read(1, &spool).is_err());
+        assert!(chunks.read(1, &spool, &mut Buffers::default()).is_err());
     }
 }
