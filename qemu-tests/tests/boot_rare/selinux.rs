@@ -2,6 +2,7 @@
 //! asks for, and what it runs may do its work. Without systemd-repart, so that a script of ours grows the GPT.
 
 use bootwright::output::OutputType;
+use bootwright::report::DeploymentFacts;
 use bootwright::request::BootloaderChoice;
 use bootwright::smoke::{Changes, DiskFormat, Drive, Firmware};
 use qemu_tests::selinux_os;
@@ -19,9 +20,10 @@ name = "warden"
 password = "correct horse"
 "#;
 
-/// With systemd-boot, whose mirror on the ESP is kept by units of ours.
+/// With systemd-boot, whose mirror on the ESP is kept by units of ours: the third boot is that of a deployment which the
+/// second one made.
 #[test]
-fn an_enforcing_guest_starts_everything_lets_its_user_in_and_misses_no_label() {
+fn an_enforcing_guest_starts_everything_lets_its_user_in_misses_no_label_and_starts_what_it_deploys() {
     let os = selinux_os().unwrap();
     let source = format!("oci:{}:latest", os.oci.display());
     let disk = build_as(&source, OutputType::Qcow2, Some(CONFIG), |request| {
@@ -32,7 +34,7 @@ fn an_enforcing_guest_starts_everything_lets_its_user_in_and_misses_no_label() {
     let larger = disk.copy_on_larger_disk(&directory, 8 * GIB);
     let drive = Drive { path: larger.clone(), format: DiskFormat::Qcow2, changes: Changes::Kept };
 
-    for occasion in ["first", "second"] {
+    for (occasion, entries) in [("first", 1), ("second", 1), ("third", 2)] {
         let mut guest = Guest::boot(&format!("selinux-{occasion}"), Firmware::UefiSecure, vec![drive.clone()]);
         assert_eq!(guest.says("getenforce"), "Enforcing");
         system::everything_has_started(&mut guest);
@@ -40,19 +42,34 @@ fn an_enforcing_guest_starts_everything_lets_its_user_in_and_misses_no_label() {
         system::growth_unit_succeeded(&mut guest);
         let partition = system::root_partition_bytes(&mut guest);
         assert!(partition > 6 * GIB, "{partition} bytes");
-        the_mirror_has_run(&mut guest);
+        the_mirror_has_run(&mut guest, entries);
         the_user_logs_in(&mut guest);
         nothing_is_to_be_relabelled(&mut guest);
         no_denial_is_about_a_missing_label(&mut guest);
+        let again = guest.says("cat /proc/cmdline").contains(" smoke.again");
+        assert_eq!(again, occasion == "third");
+        if occasion == "second" {
+            the_client_deploys_again(&mut guest, &disk.report.deployment);
+        }
         guest.power_off();
     }
     UsedDisk::of(&larger).partition_table_is_whole();
 }
 
-fn the_mirror_has_run(guest: &mut Guest) {
+fn the_mirror_has_run(guest: &mut Guest, entries: usize) {
     let units = "bootwright-esp-mirror.service bootwright-esp-mirror-now.path";
     assert_eq!(guest.says(&format!("systemctl is-active {units}")), "active\nactive");
-    assert_eq!(guest.says("ls -1 /boot/efi/loader/entries"), "ostree-1-1.conf");
+    let listed = guest.says("ls -1 /boot/efi/loader/entries");
+    assert_eq!(listed.lines().count(), entries, "{listed}");
+}
+
+/// The same commit with another argument, so that entries are written, mirrored and followed.
+fn the_client_deploys_again(guest: &mut Guest, deployment: &DeploymentFacts) {
+    let DeploymentFacts { stateroot, commit, .. } = deployment;
+    let origin = format!("/sysroot/ostree/deploy/{stateroot}/deploy/{commit}.0.origin");
+    guest.says(&format!(
+        "ostree admin deploy --os={stateroot} --origin-file={origin} --karg-append=smoke.again {commit} 2>&1"
+    ));
 }
 
 fn the_user_logs_in(guest: &mut Guest) {
