@@ -8,7 +8,7 @@ use crate::support::disk::{self, Disks};
 use crate::support::mini_image::{MiniImage, small_partitions};
 use crate::support::sysroot::{self, Sysroot};
 use crate::support::tar::{directory, file, symlink};
-use crate::support::{selinux, shelf, walk};
+use crate::support::{importer, selinux, shelf, walk};
 use qemu_tests::oracle;
 
 /// The mini image with Debian's policy turned on, and paths that the policy tells apart.
@@ -172,4 +172,20 @@ fn origin_and_physical_root_have_the_labels_that_libostree_and_bootc_give_them()
     );
     let aleph = fs::read_to_string(sysroot.join(".bootc-aleph.json")).unwrap();
     assert!(aleph.contains("\"selinux\":\"enabled\""), "{aleph}");
+}
+
+/// libostree runs both in every new deployment with an etc/selinux/config.
+#[test]
+fn an_image_without_what_rebuilds_its_policy_is_warned_of() {
+    let scratch = tempfile::tempdir().unwrap();
+    let partitions = small_partitions(scratch.path());
+    let warned = |name: &str, programs: &[&str]| {
+        let programs = programs.iter().map(|path| file(path, "a program").mode(0o755));
+        let image = image().with(programs.collect::<Vec<_>>()).write(&scratch.path().join(name));
+        importer::warnings(&importer::plan(&image.reference(), &partitions))
+    };
+    let both = warned("both", &[]);
+    assert!(both.contains("has an etc/selinux/config but lacks bwrap and semodule: libostree runs"), "{both}");
+    assert!(warned("one", &["usr/bin/bwrap"]).contains("but lacks semodule: "));
+    assert_eq!(warned("none", &["usr/bin/bwrap", "usr/sbin/semodule"]), "");
 }

@@ -4,6 +4,7 @@
 mod broken_store;
 mod dir;
 mod docker_archive;
+mod odd_stores;
 mod rootless;
 mod storage;
 

@@ -1,7 +1,9 @@
 //! Which directories are the store: those that the user names, else those of `storage.conf` (containers-storage.conf(5);
-//! containers/storage `types/options.go`).
+//! containers/storage `types/options.go`, and `pkg/configfile` of podman 6 for what lies beside the file).
 
+use std::collections::BTreeMap;
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -10,6 +12,9 @@ use super::ConfError;
 use crate::image_ref::StoreSpec;
 
 const SYSTEM_ROOT: &str = "/var/lib/containers/storage";
+const NAME: &str = "containers/storage.conf";
+/// Where the distribution and the administrator have their files; the later one counts.
+const SYSTEM: [&str; 2] = ["/usr/share", "/etc"];
 
 /// A store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,13 +44,49 @@ struct Storage {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Options {
-    additionalimagestores: Vec<PathBuf>,
+    additionalimagestores: Vec<Item>,
+}
+
+/// Of an array that a later file may lengthen: `["/a", {append = true}]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Item {
+    Path(PathBuf),
+    Attributes { append: Option<bool> },
+}
+
+impl Storage {
+    /// What a file says that is read after this one.
+    fn overridden_by(mut self, later: Storage) -> Storage {
+        let values = |storage: Storage| {
+            let Storage { driver, graphroot, imagestore, rootless_storage_path, .. } = storage;
+            [driver, graphroot, imagestore, rootless_storage_path]
+        };
+        let appends = |item: &Item| match item {
+            Item::Attributes { append } => *append,
+            Item::Path(_) => None,
+        };
+        let stores = std::mem::take(&mut self.options.additionalimagestores);
+        let mut later_stores = later.options.additionalimagestores.clone();
+        // Once an array is appended to, it is until a file says otherwise.
+        let append = later_stores.iter().rev().find_map(appends).or_else(|| stores.iter().rev().find_map(appends));
+        if later_stores.is_empty() || append == Some(true) {
+            later_stores.splice(0..0, stores);
+        }
+        let (mut all, later) = (values(self), values(later));
+        all.iter_mut().zip(later).filter(|(_, later)| !later.is_empty()).for_each(|(value, later)| *value = later);
+        let [driver, graphroot, imagestore, rootless_storage_path] = all;
+        let options = Options { additionalimagestores: later_stores };
+        Storage { driver, graphroot, imagestore, rootless_storage_path, options }
+    }
 }
 
 /// Whose store it is.
 struct User<'a> {
     /// `podman unshare` says who its root is outside.
-    is_root: bool,
+    uid: u32,
+    /// The root of the filesystem, for tests.
+    root: &'a Path,
     variable: &'a dyn Fn(&str) -> Option<String>,
 }
 
@@ -62,40 +103,87 @@ impl Stores {
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         let outside = variable("_CONTAINERS_ROOTLESS_UID").and_then(|uid| uid.parse().ok());
         let uid = outside.unwrap_or_else(|| nix::unistd::geteuid().as_raw());
-        User { is_root: uid == 0, variable: &variable }.stores()
+        User { uid, root: Path::new("/"), variable: &variable }.stores()
     }
 }
 
 impl User<'_> {
-    /// Root has the system's file. Others have one of their own, and of the system's only where stores are and the driver. A file
-    /// that the environment names is both.
+    /// Root has the system's file. Others have one of their own, and of the system's only where stores are and the driver; so
+    /// has root where `XDG_CONFIG_HOME` is set. A file that the environment names is both.
     fn stores(&self) -> Result<Stores, ConfError> {
         let named = self.get("CONTAINERS_STORAGE_CONF").map(PathBuf::from);
         let system = match &named {
             Some(path) => read(path)?.unwrap_or_default(),
-            None => system()?,
+            None => self.system()?,
         };
-        let own = match named {
-            None if !self.is_root => {
-                let path = self.directory("XDG_CONFIG_HOME", ".config").join("containers/storage.conf");
-                read(&path)?.unwrap_or_default()
-            }
+        let own = match &named {
+            None if !self.is_root() => read(&self.own_file())?.unwrap_or_default(),
+            None if self.get("XDG_CONFIG_HOME").is_some() => read(&self.own_file())?.unwrap_or_else(|| system.clone()),
             _ => system.clone(),
         };
+        let mut later = if named.is_none() { self.drop_ins() } else { Vec::new() };
+        later.extend(self.get("CONTAINERS_STORAGE_CONF_OVERRIDE").map(PathBuf::from));
+        let later = later.iter().filter_map(|path| read(path).transpose());
+        let own = later.into_iter().try_fold(own, |own, later| Ok(own.overridden_by(later?)))?;
         let roots = [&own.graphroot, &own.rootless_storage_path, &system.rootless_storage_path];
-        let root = roots.into_iter().take(if self.is_root { 1 } else { 3 }).find(|path| !path.is_empty());
+        let root = roots.into_iter().take(if self.is_root() { 1 } else { 3 }).find(|path| !path.is_empty());
         let images = Some(&own.imagestore).filter(|path| !path.is_empty());
         let mut roots: Vec<PathBuf> = images.into_iter().map(|path| self.expand(path).into()).collect();
         roots.push(root.map_or_else(|| self.default_root(), |path| self.expand(path).into()));
-        roots.extend(own.options.additionalimagestores);
+        roots.extend(own.options.additionalimagestores.into_iter().filter_map(|item| match item {
+            Item::Path(path) => Some(path),
+            Item::Attributes { .. } => None,
+        }));
         roots.extend(image_stores(&self.get("STORAGE_OPTS").unwrap_or_default()));
         let configured = if own.driver.is_empty() { system.driver } else { own.driver };
         let driver = Some(self.get("STORAGE_DRIVER").unwrap_or(configured)).filter(|driver| !driver.is_empty());
         Ok(Stores { driver, roots })
     }
 
+    fn is_root(&self) -> bool {
+        self.uid == 0
+    }
+
+    fn own_file(&self) -> PathBuf {
+        self.directory("XDG_CONFIG_HOME", ".config").join(NAME)
+    }
+
+    /// What the distribution ships counts where the administrator has no file.
+    fn system(&self) -> Result<Storage, ConfError> {
+        for directory in SYSTEM.iter().rev() {
+            if let Some(storage) = read(&self.below(directory).join(NAME))? {
+                return Ok(storage);
+            }
+        }
+        Ok(Storage::default())
+    }
+
+    /// Files that are read after the main one, by their names; of one name, that of the later directory.
+    fn drop_ins(&self) -> Vec<PathBuf> {
+        let special = if self.is_root() { "storage.rootful.conf.d" } else { "storage.rootless.conf.d" };
+        let of_user = Some(format!("{special}/{}", self.uid)).filter(|_| !self.is_root());
+        let names = ["storage.conf.d", special].into_iter().chain(of_user.as_deref());
+        let system =
+            SYSTEM.iter().flat_map(|above| names.clone().map(|name| self.below(above).join("containers").join(name)));
+        let mut found = BTreeMap::new();
+        for directory in system.chain([self.own_file().with_extension("conf.d")]) {
+            // OK to leave out what cannot be listed: mostly there is no such directory.
+            for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.extension().is_some_and(|extension| extension == "conf") && path.is_file() {
+                    found.insert(entry.file_name(), path);
+                }
+            }
+        }
+        found.into_values().collect()
+    }
+
+    fn below(&self, directory: &str) -> PathBuf {
+        self.root.join(directory.trim_start_matches('/'))
+    }
+
     fn default_root(&self) -> PathBuf {
-        if self.is_root {
+        if self.is_root() {
             SYSTEM_ROOT.into()
         } else {
             self.directory("XDG_DATA_HOME", ".local/share").join("containers/storage")
@@ -137,16 +225,6 @@ fn image_stores(options: &str) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-/// What the distribution ships counts where the administrator has no file.
-fn system() -> Result<Storage, ConfError> {
-    for path in ["/etc/containers/storage.conf", "/usr/share/containers/storage.conf"] {
-        if let Some(storage) = read(Path::new(path))? {
-            return Ok(storage);
-        }
-    }
-    Ok(Storage::default())
-}
-
 /// None where there is no such file.
 fn read(path: &Path) -> Result<Option<Storage>, ConfError> {
     let wrong = |why: String| ConfError::Wrong { path: path.to_owned(), why };
@@ -170,7 +248,9 @@ mod tests {
             "CONTAINERS_STORAGE_CONF" => Some(file.path().display().to_string()),
             name => variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()),
         };
-        User { is_root, variable: &variable }.stores().unwrap()
+        User { uid: if is_root { 0 } else { 1000 }, root: Path::new("/nonexistent"), variable: &variable }
+            .stores()
+            .unwrap()
     }
 
     fn roots(is_root: bool, conf: &str, variables: &[(&str, &str)]) -> Vec<PathBuf> {
@@ -204,6 +284,41 @@ mod tests {
             roots(true, "[storage]\ngraphroot = \"${HOME}/x$Y/z\"", &[("HOME", "/h"), ("Y", "y")]),
             paths(&["/h/xy/z"])
         );
+    }
+
+    #[test]
+    fn files_beside_the_main_one_are_read_after_it_by_their_names() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("etc/containers/storage.conf", "[storage]\ngraphroot = \"/main\"\n");
+        write("usr/share/containers/storage.conf", "[storage]\ngraphroot = \"/shipped\"\n");
+        let stores = |paths: &str| format!("[storage.options]\nadditionalimagestores = [{paths}]\n");
+        write("usr/share/containers/storage.conf.d/20.conf", "no TOML: another file of this name counts");
+        write("etc/containers/storage.conf.d/20.conf", &stores("\"/b\", {append = true}"));
+        write("usr/share/containers/storage.conf.d/10.conf", &stores("\"/a\""));
+        write("etc/containers/storage.rootful.conf.d/30.conf", &stores("\"/c\""));
+        write("etc/containers/storage.rootless.conf.d/1000/30.conf", "[storage]\ngraphroot = \"/rootless\"\n");
+        write("etc/containers/storage.conf.d/README", "not read");
+        write("home/.config/containers/storage.conf", "[storage]\ngraphroot = \"/home\"\n");
+        write("home/.config/containers/storage.conf.d/90.conf", &stores("{append = false}, \"/d\""));
+        write("override", "[storage]\ngraphroot = \"/last\"\n");
+        let path = |name: &str| root.path().join(name).display().to_string();
+        let roots = |uid, variables: &[(&str, &str)]| {
+            let variable =
+                |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            User { uid, root: root.path(), variable: &variable }.stores().unwrap().roots
+        };
+        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
+        let (home, config, last) = (path("home"), path("home/.config"), path("override"));
+        assert_eq!(roots(0, &[]), paths(&["/main", "/a", "/b", "/c"]));
+        assert_eq!(roots(0, &[("XDG_CONFIG_HOME", &config)]), paths(&["/home", "/d"]));
+        assert_eq!(roots(1000, &[("HOME", &home)]), paths(&["/rootless", "/d"]));
+        assert_eq!(roots(1001, &[("HOME", &home)]), paths(&["/home", "/d"]));
+        assert_eq!(roots(0, &[("CONTAINERS_STORAGE_CONF_OVERRIDE", &last)]), paths(&["/last", "/a", "/b", "/c"]));
     }
 
     #[test]

@@ -294,5 +294,12 @@ fn warnings(os: &Os, options: &Options<'_>) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if !os.missing_for_selinux.is_empty() {
+        warnings.push(format!(
+            "the image has an etc/selinux/config but lacks {}: libostree runs bwrap and semodule in every new deployment to \
+             rebuild the policy, and upgrades will fail without them",
+            os.missing_for_selinux.join(" and ")
+        ));
+    }
     warnings
 }

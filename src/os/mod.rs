@@ -83,6 +83,9 @@ pub struct Os {
     pub has_root_definition: bool,
     /// A program that can fetch the next version: bootc with skopeo and podman, rpm-ostree, or ostree.
     pub update_client: Option<&'static str>,
+    /// Programs that libostree runs in every new deployment with an etc/selinux/config, to rebuild its policy, and that the
+    /// image lacks (`ostree-sysroot-deploy.c`, `sysroot_finalize_selinux_policy`).
+    pub missing_for_selinux: Vec<&'static str>,
     pub efi_binaries: Vec<EfiBinary>,
     /// The directories of GRUB's modules for BIOS and for UEFI.
     pub grub_pc: Option<String>,
@@ -101,16 +104,12 @@ pub struct GrowTools {
 
 impl GrowTools {
     fn find(files: &Files<'_>) -> Result<GrowTools, ReadError> {
-        let program = |name: &str| {
-            let places = ["usr/bin", "usr/sbin"].map(|directory| files.is_file(&format!("{directory}/{name}")));
-            places.into_iter().try_fold(false, |found, here| Ok::<_, ReadError>(found || here?))
-        };
         Ok(GrowTools {
-            repart: program("systemd-repart")?,
+            repart: has_program(files, "systemd-repart")?,
             growfs: files.is_file("usr/lib/systemd/systemd-growfs")?,
-            sfdisk: program("sfdisk")?,
-            partx: program("partx")?,
-            resize2fs: program("resize2fs")?,
+            sfdisk: has_program(files, "sfdisk")?,
+            partx: has_program(files, "partx")?,
+            resize2fs: has_program(files, "resize2fs")?,
         })
     }
 }
@@ -132,6 +131,7 @@ impl Os {
             has_efi_directory: files.find("efi")?.is_some(),
             has_root_definition: has_root_definition(files)?,
             update_client: update_client(files)?,
+            missing_for_selinux: missing_for_selinux(files)?,
             efi_binaries: bootloader_files::find(files, architecture)?,
             grub_pc: bootloader_files::grub_platform(files, "i386-pc")?,
             grub_efi: match architecture {
@@ -228,6 +228,20 @@ fn first_file<const N: usize>(files: &Files<'_>, paths: [&'static str; N]) -> Re
         }
     }
     Ok(None)
+}
+
+fn has_program(files: &Files<'_>, name: &str) -> Result<bool, ReadError> {
+    let places = ["usr/bin", "usr/sbin"].map(|directory| files.is_file(&format!("{directory}/{name}")));
+    places.into_iter().try_fold(false, |found, here| Ok(found || here?))
+}
+
+fn missing_for_selinux(files: &Files<'_>) -> Result<Vec<&'static str>, ReadError> {
+    if !(files.is_file("etc/selinux/config")? || files.is_file("usr/etc/selinux/config")?) {
+        return Ok(Vec::new());
+    }
+    let programs = ["bwrap", "semodule"].map(|name| Ok::<_, ReadError>((name, has_program(files, name)?)));
+    let programs = programs.into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok(programs.into_iter().filter(|(_, is_there)| !is_there).map(|(name, _)| name).collect())
 }
 
 fn update_client(files: &Files<'_>) -> Result<Option<&'static str>, ReadError> {

@@ -8,14 +8,14 @@ use crate::support::program;
 use crate::support::store::{Place, Store, copy};
 
 /// A store with one image of two layers, in the place it was changed.
-fn broken(change: impl Fn(&Store)) -> String {
+pub fn broken(change: impl Fn(&Store)) -> String {
     let place = Place::new();
     let store = stored(&place);
     change(&store);
     refusal(&store.image("localhost/os:1"))
 }
 
-fn stored(place: &Place) -> Store {
+pub fn stored(place: &Place) -> Store {
     let layout = Layout::of(&[Layer::gzip(&one_file("one")), Layer::gzip(&super::rich())]);
     let store = place.store("root");
     copy(&format!("oci:{}", layout.path().display()), &store.image("localhost/os:1"));
@@ -23,15 +23,15 @@ fn stored(place: &Place) -> Store {
 }
 
 /// Changes the text of one of the two lists.
-fn edit(store: &Store, list: &str, change: impl Fn(&mut serde_json::Value)) {
+pub fn edit(store: &Store, list: &str, change: impl Fn(&mut serde_json::Value)) {
     let path = store.root.join(list);
     let mut json = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     change(&mut json);
     fs::write(path, json.to_string()).unwrap();
 }
 
-const IMAGES: &str = "overlay-images/images.json";
-const LAYERS: &str = "overlay-layers/layers.json";
+pub const IMAGES: &str = "overlay-images/images.json";
+pub const LAYERS: &str = "overlay-layers/layers.json";
 
 fn tar_split_of_top(store: &Store) -> std::path::PathBuf {
     let layers: serde_json::Value = serde_json::from_slice(&fs::read(store.root.join(LAYERS)).unwrap()).unwrap();
@@ -122,10 +122,8 @@ fn lists_that_lead_nowhere_are_refused() {
     assert_eq!(fewer, "the store has 1 layers for the image, but the config has 2 diff_ids");
     let other = broken(|store| edit(store, LAYERS, |list| list[1]["diff-digest"] = list[0]["diff-digest"].clone()));
     assert!(other.contains(" has the diff_id sha256:") && other.contains("the image's config says sha256:"), "{other}");
-    for (key, value) in [("diff-size", (-1).into()), ("diff-digest", serde_json::Value::Null)] {
-        let unknown = broken(|store| edit(store, LAYERS, |list| list[1][key] = value.clone()));
-        assert!(unknown.starts_with("the store does not know what the layer "), "{unknown}");
-    }
+    let unknown = broken(|store| edit(store, LAYERS, |list| list[1]["diff-digest"] = serde_json::Value::Null));
+    assert!(unknown.starts_with("the store does not know what the layer "), "{unknown}");
     let incomplete =
         broken(|store| edit(store, LAYERS, |list| list[1]["flags"] = serde_json::json!({"incomplete": true})));
     assert!(incomplete.ends_with(" was not stored completely"), "{incomplete}");

@@ -57,14 +57,26 @@ pub enum Problem {
     #[error("the store has {found} layers for the image, but the config has {diff_ids} diff_ids")]
     LayerCount { found: usize, diff_ids: usize },
 
-    #[error("the store does not know what the layer {layer} was made of: it has no digest or no size of it")]
+    #[error("the store does not know what the layer {layer} was made of: it has no digest of it")]
     Unknown { layer: String },
+
+    #[error("the store has no manifest {digest}, which its index lists for this platform")]
+    NoManifest { digest: String },
 
     #[error("the layer {layer} has the diff_id {found}, the image's config says {expected}")]
     DiffId { layer: String, expected: Digest, found: String },
 
     #[error("the layer {layer} is kept in composefs form, which cannot be read here")]
     Composefs { layer: String },
+
+    #[error("the layer {layer} is kept in an additional layer store, which cannot be read here")]
+    AdditionalLayerStore { layer: String },
+
+    #[error(
+        "{path} was stored as a sparse file, and a store does not keep how: the layer cannot be put together as it was",
+        path = path.display()
+    )]
+    Sparse { path: PathBuf },
 
     #[error("the layer {layer} cannot be put together as it was: {path} is missing", path = path.display())]
     NoTarSplit { layer: String, path: PathBuf },
@@ -89,7 +101,11 @@ impl StoreError {
             | Problem::Driver { .. }
             | Problem::Unknown { .. }
             | Problem::Composefs { .. }
+            | Problem::AdditionalLayerStore { .. }
             | Problem::NoTarSplit { .. } => Some(export()),
+            Problem::Incomplete { .. } => Some("pull the image again".to_owned()),
+            // skopeo and podman fail to export it as well.
+            Problem::Sparse { .. } => Some("build from where the image came from: docker://, oci: or dir:".to_owned()),
             Problem::NoStore { .. } => Some("name it: containers-storage:[overlay@/GRAPHROOT]NAME:TAG".to_owned()),
             _ => None,
         }

@@ -7,6 +7,7 @@
 mod crc64;
 mod error;
 mod inside;
+mod lists;
 mod records;
 mod tar_split;
 
@@ -18,7 +19,6 @@ use std::path::{Path, PathBuf};
 
 use base64ct::{Base64, Encoding};
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest, MediaType};
-use serde::de::DeserializeOwned;
 
 use super::documents::{self, Documents};
 use super::{Limits, Platform, Resolved, Result, Source, json};
@@ -29,11 +29,11 @@ use crate::layer::Announced;
 pub use error::{Problem, StoreError};
 use inside::Inside;
 use records::{ChainError, ImageRecord, LayerRecord, Wanted};
-use tar_split::TarStream;
+use tar_split::{Document, TarStream};
 
 const DRIVER: &str = "overlay";
-/// Of `images.json` and `layers.json`: a thousand images take one megabyte.
-const RECORDS: u64 = 64 << 20;
+/// The key of the manifest that was pulled; others have `-DIGEST` behind it.
+const MANIFEST: &str = "manifest";
 
 /// An image in a store.
 pub struct ContainersStorage {
@@ -71,8 +71,8 @@ impl ContainersStorage {
         let mut images: Vec<ImageRecord> = Vec::new();
         let mut layers = BTreeMap::new();
         for root in &roots {
-            images.extend(read_list(root, "overlay-images/images.json")?);
-            for layer in read_list::<LayerRecord>(root, "overlay-layers/layers.json")? {
+            images.extend(lists::read(root, lists::IMAGES)?);
+            for layer in lists::read::<LayerRecord>(root, lists::LAYERS)? {
                 layers.entry(layer.id.clone()).or_insert(layer);
             }
         }
@@ -93,8 +93,8 @@ impl ContainersStorage {
         })?;
         layers.iter().try_for_each(|layer| records::check_id("a layer", &layer.id))?;
         // An image that was pulled by the digest of an index is stored with index and manifest.
-        let asked = wanted.digest.map(|digest| format!("manifest-{digest}"));
-        let manifest = asked.filter(|key| image.digest_of(key).is_some()).unwrap_or_else(|| "manifest".to_owned());
+        let asked = wanted.digest.map(|digest| format!("{MANIFEST}-{digest}"));
+        let manifest = asked.filter(|key| image.digest_of(key).is_some()).unwrap_or_else(|| MANIFEST.to_owned());
         let (image, name) = (image.clone(), name.map(str::to_owned));
         let full = name.clone().unwrap_or_else(|| format!("@{}", image.id));
         let full = StorageRef { store: reference.store.clone(), image: full };
@@ -135,10 +135,7 @@ impl ContainersStorage {
         for root in &self.roots {
             let path = root.join(&relative);
             match Inside::open(root).and_then(|root| root.directory(&relative)) {
-                Ok(directory) if directory.directory("composefs-data").is_ok() => {
-                    return Err(Problem::Composefs { layer: layer.id.clone() });
-                }
-                Ok(directory) => return directory.directory("diff").map_err(|source| Problem::Io { path, source }),
+                Ok(directory) => return Self::files_of(layer, directory, &path.join("diff")),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(source) => return Err(Problem::Io { path, source }),
             }
@@ -147,34 +144,61 @@ impl ContainersStorage {
         Err(Problem::MissingLayer { root, layer: layer.id.clone() })
     }
 
+    /// What `diff` is in the directory of a layer, unless something marks it as another thing.
+    fn files_of(layer: &LayerRecord, mut directory: Inside, path: &Path) -> Result<Inside, Problem> {
+        let layer = || layer.id.clone();
+        if directory.directory("composefs-data").is_ok() {
+            return Err(Problem::Composefs { layer: layer() });
+        }
+        if directory.file(b"additionallayer").is_ok() {
+            return Err(Problem::AdditionalLayerStore { layer: layer() });
+        }
+        directory.directory("diff").map_err(|source| Problem::Io { path: path.to_owned(), source })
+    }
+
+    /// What says how a layer is put together, and where it is.
+    fn tar_split(&self, layer: &LayerRecord) -> Result<(fs::File, PathBuf), Problem> {
+        let opened = self.open_in_any(&format!("overlay-layers/{}.tar-split.gz", layer.id));
+        opened.map_err(|problem| match problem {
+            Problem::Io { path, source } if source.kind() == io::ErrorKind::NotFound => {
+                Problem::NoTarSplit { layer: layer.id.clone(), path }
+            }
+            problem => problem,
+        })
+    }
+
     fn tar_stream(&self, layer: &LayerRecord, size: u64) -> Result<TarStream, Problem> {
         let diff = self.diff(layer)?;
-        let (document, path) = self.open_in_any(&format!("overlay-layers/{}.tar-split.gz", layer.id)).map_err(
-            |problem| match problem {
-                Problem::Io { path, source } if source.kind() == io::ErrorKind::NotFound => {
-                    Problem::NoTarSplit { layer: layer.id.clone(), path }
-                }
-                problem => problem,
-            },
-        )?;
+        let (document, path) = self.tar_split(layer)?;
         Ok(TarStream::new(document, path, diff, size))
     }
 
     /// A layer as it comes out of the store.
-    fn descriptor(layer: &LayerRecord, diff_id: &str) -> Result<Announced, Problem> {
+    fn descriptor(&self, layer: &LayerRecord, diff_id: &str) -> Result<Announced, Problem> {
         let id = || layer.id.clone();
         if layer.is_incomplete() {
             return Err(Problem::Incomplete { layer: id() });
         }
-        let size = layer.diff_size.and_then(|size| u64::try_from(size).ok());
-        let (Some(found), Some(size)) = (&layer.diff_digest, size) else {
-            return Err(Problem::Unknown { layer: id() });
-        };
-        match diff_id.parse() {
-            Ok(digest) if found == diff_id => Ok(Announced { digest, size }),
-            Ok(expected) => Err(Problem::DiffId { layer: id(), expected, found: found.clone() }),
-            Err(_) => Err(Problem::Unknown { layer: id() }),
+        let found = layer.diff_id().ok_or_else(|| Problem::Unknown { layer: id() })?;
+        let digest = diff_id.parse().map_err(|_| Problem::Unknown { layer: id() })?;
+        if found != diff_id {
+            return Err(Problem::DiffId { layer: id(), expected: digest, found: found.to_owned() });
         }
+        let size = match layer.size() {
+            Some(size) => size,
+            None => {
+                let (document, path) = self.tar_split(layer)?;
+                Document::new(document, path, u64::MAX).length()?
+            }
+        };
+        Ok(Announced { digest, size })
+    }
+
+    /// Under which key a manifest is kept.
+    fn key_of(&self, descriptor: &Descriptor) -> Option<String> {
+        let digest = descriptor.digest().as_ref();
+        let keys = [MANIFEST.to_owned(), format!("{MANIFEST}-{digest}")];
+        keys.into_iter().find(|key| self.image.digest_of(key) == Some(digest))
     }
 }
 
@@ -204,7 +228,7 @@ impl Source for ContainersStorage {
         if found != expected {
             return Err(self.failed(Problem::LayerCount { found, diff_ids: expected }).into());
         }
-        let kept = self.layers.iter().zip(diff_ids).map(|(layer, diff_id)| Self::descriptor(layer, diff_id));
+        let kept = self.layers.iter().zip(diff_ids).map(|(layer, diff_id)| self.descriptor(layer, diff_id));
         let kept = kept.map(|announced| Ok(json::descriptor(MediaType::ImageLayer, &announced?)));
         kept.collect::<Result<_, Problem>>().map_err(|problem| self.failed(problem).into())
     }
@@ -212,7 +236,7 @@ impl Source for ContainersStorage {
     fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>> {
         let digest = descriptor.digest().to_string();
         // OK to take the first: layers of one diff_id are one.
-        let layer = self.layers.iter().find(|layer| layer.diff_digest.as_ref() == Some(&digest));
+        let layer = self.layers.iter().find(|layer| layer.diff_id() == Some(&digest));
         let missing =
             || Problem::MissingLayer { root: self.roots.first().cloned().unwrap_or_default(), layer: digest.clone() };
         let stream = layer.ok_or_else(missing).and_then(|layer| self.tar_stream(layer, descriptor.size()));
@@ -224,10 +248,20 @@ impl Source for ContainersStorage {
 impl Documents for ContainersStorage {
     /// The manifest that is meant, or what an index in its place lists.
     fn manifest(&self, descriptor: &Descriptor, _what: &str) -> Result<Box<dyn Read + Send>> {
-        let key = format!("manifest-{}", descriptor.digest());
-        let is_other = self.image.digest_of(&self.manifest) != Some(descriptor.digest().as_ref());
-        let key = if is_other && self.image.digest_of(&key).is_some() { &key } else { &self.manifest };
-        Ok(Box::new(self.big_data(key).map_err(|problem| self.failed(problem))?))
+        let found = match self.image.digest_of(&self.manifest) {
+            Some(digest) if digest != descriptor.digest().as_ref() => self.key_of(descriptor),
+            _ => Some(self.manifest.clone()),
+        };
+        let missing = || Problem::NoManifest { digest: descriptor.digest().to_string() };
+        let file = found.ok_or_else(missing).and_then(|key| self.big_data(&key));
+        Ok(Box::new(file.map_err(|problem| self.failed(problem))?))
+    }
+
+    /// The one that was pulled.
+    fn only_one<'a>(&self, listed: &[&'a Descriptor]) -> Option<&'a Descriptor> {
+        let pulled = self.image.digest_of(MANIFEST);
+        let pulled = listed.iter().find(|one| pulled == Some(one.digest().as_ref()));
+        pulled.or_else(|| listed.iter().find(|one| self.key_of(one).is_some())).copied()
     }
 
     fn blob(&self, descriptor: &Descriptor, _what: &str) -> Result<Box<dyn Read + Send>> {
@@ -250,39 +284,6 @@ impl Read for Layer {
         let export = &self.export;
         self.stream.read(buf).map_err(|problem| io::Error::other(StoreError { problem, export: export.clone() }))
     }
-}
-
-/// One of the two lists of a store.
-fn read_list<T: DeserializeOwned>(root: &Path, relative: &str) -> Result<Vec<T>, Problem> {
-    let path = root.join(relative);
-    let failed = |source| Problem::Io { path: path.clone(), source };
-    let mut inside = match Inside::open(root) {
-        Ok(inside) => inside,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Problem::NoStore { root: root.to_owned() });
-        }
-        Err(source) => return Err(Problem::Io { path: root.to_owned(), source }),
-    };
-    let file = match inside.file(relative.as_bytes()) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return other_driver(root).map_or(Ok(Vec::new()), Err),
-        Err(source) => return Err(failed(source)),
-    };
-    let found = file.metadata().map_err(failed)?.len();
-    if found > RECORDS {
-        return Err(Problem::TooLarge { path, found, limit: RECORDS });
-    }
-    let mut bytes = Vec::new();
-    file.take(RECORDS).read_to_end(&mut bytes).map_err(failed)?;
-    serde_json::from_slice(&bytes).map_err(|source| Problem::Json { path: path.clone(), source })
-}
-
-/// The driver that wrote the store, when it is not overlay.
-fn other_driver(root: &Path) -> Option<Problem> {
-    let drivers = ["aufs", "btrfs", "vfs", "zfs"];
-    let found = drivers.into_iter().find(|driver| root.join(format!("{driver}-images")).is_dir());
-    let has_overlay = root.join("overlay-images").is_dir();
-    found.filter(|_| !has_overlay).map(|driver| Problem::Driver { root: root.to_owned(), driver: driver.to_owned() })
 }
 
 /// The command that exports the image, by the owner of the store: that of a user holds files of all the user's subordinate ids.

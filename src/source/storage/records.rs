@@ -30,9 +30,11 @@ pub struct LayerRecord {
     pub id: String,
     pub parent: Option<String>,
     /// Of the tar stream that the layer was stored from.
-    pub diff_digest: Option<String>,
+    diff_digest: Option<String>,
     /// -1 where it is not known.
-    pub diff_size: Option<i64>,
+    diff_size: Option<i64>,
+    /// Of a layer that was pulled in parts (zstd:chunked).
+    toc_digest: Option<String>,
     flags: Option<BTreeMap<String, serde_json::Value>>,
 }
 
@@ -75,7 +77,23 @@ impl ImageRecord {
 
 impl LayerRecord {
     pub fn is_incomplete(&self) -> bool {
-        self.flags.as_ref().and_then(|flags| flags.get("incomplete")) == Some(&serde_json::Value::Bool(true))
+        self.flag("incomplete") == Some(&serde_json::Value::Bool(true))
+    }
+
+    /// Of the tar stream that the layer was stored from. One that was pulled in parts may only have what its image's config
+    /// says, which nobody has compared (containers/image `storage/storage_src.go`).
+    pub fn diff_id(&self) -> Option<&str> {
+        self.diff_digest.as_deref().or_else(|| self.flag("expected-layer-diffid")?.as_str())
+    }
+
+    /// Bytes of that tar stream. Of a layer that was pulled in parts, containers/storage before 1.56 notes down the sum of its
+    /// files instead, so that this is unknown.
+    pub fn size(&self) -> Option<u64> {
+        self.diff_size.filter(|_| self.toc_digest.is_none()).and_then(|size| u64::try_from(size).ok())
+    }
+
+    fn flag(&self, name: &str) -> Option<&serde_json::Value> {
+        self.flags.as_ref()?.get(name)
     }
 }
 

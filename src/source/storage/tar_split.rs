@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use base64ct::{Base64, Encoding};
 use flate2::bufread::MultiGzDecoder;
+use memchr::memmem;
 use serde::Deserialize;
 
 use super::crc64::Crc64;
@@ -20,6 +21,11 @@ const LONGEST_LINE: u64 = 64 << 20;
 const FILE: u32 = 1;
 /// `{"type":2,"payload":…,"position":…}`.
 const SEGMENT: u32 = 2;
+
+/// Of a file that has a size and no bytes: a hard link or a directory whose header says so.
+const CRC_OF_NOTHING: [u8; 8] = [0; 8];
+/// In the pax header of a sparse file.
+const SPARSE: &[u8] = b"GNU.sparse.";
 
 /// One line of the document.
 #[derive(Deserialize)]
@@ -37,14 +43,95 @@ struct Entry<'a> {
     payload: Option<Cow<'a, str>>,
 }
 
+/// The lines of `tar-split.gz`.
+pub struct Document {
+    lines: BufReader<Take<MultiGzDecoder<BufReader<File>>>>,
+    /// For messages.
+    path: PathBuf,
+    line: Vec<u8>,
+}
+
+/// What a line says.
+enum Line {
+    Segment(Vec<u8>),
+    Content { name: Vec<u8>, size: u64, crc: Vec<u8> },
+}
+
+impl Document {
+    /// `limit` bytes are more than it inflates to.
+    pub fn new(file: File, path: PathBuf, limit: u64) -> Self {
+        let inflated = MultiGzDecoder::new(BufReader::new(file)).take(limit);
+        Self { lines: BufReader::new(inflated), path, line: Vec::new() }
+    }
+
+    /// How many bytes the tar stream has that it describes.
+    pub fn length(mut self) -> Result<u64, Problem> {
+        let mut length = 0_u64;
+        while let Some(line) = self.next()? {
+            let piece = match line {
+                Line::Segment(bytes) => bytes.len() as u64, // usize has at most 64 bits
+                Line::Content { size, .. } => size,
+            };
+            length = length.checked_add(piece).ok_or_else(|| self.broken("its layer is too long"))?;
+        }
+        Ok(length)
+    }
+
+    /// The next line of something that has bytes; none at the end.
+    fn next(&mut self) -> Result<Option<Line>, Problem> {
+        loop {
+            self.line.clear();
+            let mut line = (&mut self.lines).take(LONGEST_LINE);
+            line.read_until(b'\n', &mut self.line).map_err(|error| self.broken(&error.to_string()))?;
+            if self.lines.get_ref().limit() == 0 {
+                return Err(self.broken("it is far longer than the layer"));
+            }
+            if self.line.is_empty() {
+                return Ok(None);
+            }
+            if let Some(line) = self.parse()? {
+                return Ok(Some(line));
+            }
+        }
+    }
+
+    fn parse(&self) -> Result<Option<Line>, Problem> {
+        let entry: Entry<'_> = serde_json::from_slice(&self.line).map_err(|error| self.broken(&error.to_string()))?;
+        let decode = |text: Option<&str>| {
+            Base64::decode_vec(text.unwrap_or_default()).map_err(|error| self.broken(&error.to_string()))
+        };
+        let bytes = decode(entry.payload.as_deref())?;
+        match (entry.kind, entry.size.unwrap_or(0)) {
+            (SEGMENT, _) => Ok(Some(Line::Segment(bytes))),
+            (FILE, 0) => Ok(None),
+            (FILE, _) if bytes == CRC_OF_NOTHING => Ok(None),
+            (FILE, size) => {
+                let name = match entry.name_raw.as_deref() {
+                    Some(raw) => decode(Some(raw))?,
+                    None => entry.name.unwrap_or_default().into_owned().into_bytes(),
+                };
+                Ok(Some(Line::Content { name, size, crc: bytes }))
+            }
+            (kind, _) => Err(self.broken(&format!("it has an entry of type {kind}"))),
+        }
+    }
+
+    fn broken(&self, why: &str) -> Problem {
+        Problem::TarSplit { path: self.path.clone(), why: why.to_owned() }
+    }
+}
+
 /// Puts a layer together.
 pub struct TarStream {
-    lines: BufReader<Take<MultiGzDecoder<BufReader<File>>>>,
-    /// Of the document, for messages.
-    path: PathBuf,
+    document: Document,
     diff: Inside,
-    line: Vec<u8>,
     piece: Piece,
+    /// Bytes that are still to come.
+    left: u64,
+    /// The last segment was the header of a sparse file.
+    after_sparse_header: bool,
+    /// The first sparse file. A document says what it expands to, and not what was in the layer.
+    sparse: Option<PathBuf>,
 }
 
 enum Piece {
@@ -65,49 +152,26 @@ impl TarStream {
     /// `size` is that of the whole stream. It limits how far the document may inflate: for each header of 512 bytes it has less
     /// than 4 KiB.
     pub fn new(document: File, path: PathBuf, diff: Inside, size: u64) -> Self {
-        let inflated =
-            MultiGzDecoder::new(BufReader::new(document)).take(size.saturating_mul(8).saturating_add(1 << 20));
+        let document = Document::new(document, path, size.saturating_mul(8).saturating_add(1 << 20));
         let piece = Piece::Segment { bytes: Vec::new(), read: 0 };
-        Self { lines: BufReader::new(inflated), path, diff, line: Vec::new(), piece }
+        Self { document, diff, piece, left: size, after_sparse_header: false, sparse: None }
     }
 
     /// The next piece; none at the end.
     fn next_piece(&mut self) -> Result<Option<Piece>, Problem> {
-        loop {
-            self.line.clear();
-            let mut line = (&mut self.lines).take(LONGEST_LINE);
-            line.read_until(b'\n', &mut self.line).map_err(|error| self.broken(&error.to_string()))?;
-            if self.lines.get_ref().limit() == 0 {
-                return Err(self.broken("it is far longer than the layer"));
+        Ok(match self.document.next()? {
+            None => None,
+            Some(Line::Segment(bytes)) => {
+                self.after_sparse_header = memmem::find(&bytes, SPARSE).is_some();
+                Some(Piece::Segment { bytes, read: 0 })
             }
-            if self.line.is_empty() {
-                return Ok(None);
+            Some(Line::Content { name, size, crc }) => {
+                if self.after_sparse_header {
+                    self.sparse.get_or_insert_with(|| self.diff.path(&name));
+                }
+                Some(Piece::Payload(self.payload(&name, size, crc)?))
             }
-            if let Some(piece) = self.piece()? {
-                return Ok(Some(piece));
-            }
-        }
-    }
-
-    /// What the line says; none where it is of a file without content.
-    fn piece(&mut self) -> Result<Option<Piece>, Problem> {
-        let entry: Entry<'_> = serde_json::from_slice(&self.line).map_err(|error| self.broken(&error.to_string()))?;
-        let decode = |text: Option<&str>| {
-            Base64::decode_vec(text.unwrap_or_default()).map_err(|error| self.broken(&error.to_string()))
-        };
-        let bytes = decode(entry.payload.as_deref())?;
-        match (entry.kind, entry.size.unwrap_or(0)) {
-            (SEGMENT, _) => Ok(Some(Piece::Segment { bytes, read: 0 })),
-            (FILE, 0) => Ok(None),
-            (FILE, size) => {
-                let name = match entry.name_raw.as_deref() {
-                    Some(raw) => decode(Some(raw))?,
-                    None => entry.name.unwrap_or_default().into_owned().into_bytes(),
-                };
-                self.payload(&name, size, bytes).map(|payload| Some(Piece::Payload(payload)))
-            }
-            (kind, _) => Err(self.broken(&format!("it has an entry of type {kind}"))),
-        }
+        })
     }
 
     fn payload(&mut self, name: &[u8], size: u64, expected: Vec<u8>) -> Result<Payload, Problem> {
@@ -118,10 +182,6 @@ impl TarStream {
             return Err(Problem::Size { path, expected: size, found });
         }
         Ok(Payload { file, path, left: size, crc: Crc64::new(), expected })
-    }
-
-    fn broken(&self, why: &str) -> Problem {
-        Problem::TarSplit { path: self.path.clone(), why: why.to_owned() }
     }
 
     /// As `Read::read`.
@@ -137,12 +197,30 @@ impl TarStream {
                 Piece::Payload(payload) => payload.read(buf)?,
             };
             if read > 0 || buf.is_empty() {
-                return Ok(read);
+                return self.count(read);
             }
             match self.next_piece()? {
                 Some(piece) => self.piece = piece,
-                None => return Ok(0),
+                None => return self.end(),
             }
+        }
+    }
+
+    /// The reader compares; what is known better here is why a stream with a sparse file has another length.
+    fn count(&mut self, read: usize) -> Result<usize, Problem> {
+        match (self.left.checked_sub(read as u64), self.sparse.take()) {
+            (None, Some(path)) => Err(Problem::Sparse { path }),
+            (left, sparse) => {
+                (self.left, self.sparse) = (left.unwrap_or(0), sparse);
+                Ok(read)
+            }
+        }
+    }
+
+    fn end(&mut self) -> Result<usize, Problem> {
+        match self.sparse.take().filter(|_| self.left > 0) {
+            Some(path) => Err(Problem::Sparse { path }),
+            None => Ok(0),
         }
     }
 }
