@@ -101,11 +101,12 @@ impl StoreError {
             | Problem::Driver { .. }
             | Problem::Unknown { .. }
             | Problem::Composefs { .. }
-            | Problem::AdditionalLayerStore { .. }
-            | Problem::NoTarSplit { .. } => Some(export()),
+            | Problem::AdditionalLayerStore { .. } => Some(export()),
             Problem::Incomplete { .. } => Some("pull the image again".to_owned()),
             // skopeo and podman fail to export it as well.
-            Problem::Sparse { .. } => Some("build from where the image came from: docker://, oci: or dir:".to_owned()),
+            Problem::Sparse { .. } | Problem::NoTarSplit { .. } => {
+                Some("build from where the image came from: docker://, oci: or dir:".to_owned())
+            }
             Problem::NoStore { .. } => Some("name it: containers-storage:[overlay@/GRAPHROOT]NAME:TAG".to_owned()),
             _ => None,
         }
