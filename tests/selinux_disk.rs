@@ -174,18 +174,23 @@ fn origin_and_physical_root_have_the_labels_that_libostree_and_bootc_give_them()
     assert!(aleph.contains("\"selinux\":\"enabled\""), "{aleph}");
 }
 
-/// libostree runs both in every new deployment with an etc/selinux/config.
+/// libostree runs both in every new deployment with an etc/selinux/config, on modules that it looks for in /etc.
 #[test]
 fn an_image_without_what_rebuilds_its_policy_is_warned_of() {
     let scratch = tempfile::tempdir().unwrap();
     let partitions = small_partitions(scratch.path());
-    let warned = |name: &str, programs: &[&str]| {
-        let programs = programs.iter().map(|path| file(path, "a program").mode(0o755));
-        let image = image().with(programs.collect::<Vec<_>>()).write(&scratch.path().join(name));
+    let warned = |name: &str, files: &[&str]| {
+        let files = files.iter().map(|path| file(path, "").mode(0o755));
+        let image = image().with(files.collect::<Vec<_>>()).write(&scratch.path().join(name));
         importer::warnings(&importer::plan(&image.reference(), &partitions))
     };
-    let both = warned("both", &[]);
-    assert!(both.contains("has an etc/selinux/config but lacks bwrap and semodule: libostree runs"), "{both}");
-    assert!(warned("one", &["usr/bin/bwrap"]).contains("but lacks semodule: "));
-    assert_eq!(warned("none", &["usr/bin/bwrap", "usr/sbin/semodule"]), "");
+    let modules = "the policy's modules in /etc/selinux/NAME/active";
+    let all = warned("all", &[]);
+    assert!(
+        all.contains(&format!("has an etc/selinux/config but lacks bwrap, semodule, {modules}: libostree")),
+        "{all}"
+    );
+    assert!(warned("some", &["usr/bin/bwrap"]).contains(&format!("but lacks semodule, {modules}: ")));
+    let whole = ["usr/bin/bwrap", "usr/sbin/semodule", "etc/selinux/default/active/modules/100/base/cil"];
+    assert_eq!(warned("none", &whole), "");
 }

@@ -296,9 +296,9 @@ fn warnings(os: &Os, options: &Options<'_>) -> Vec<String> {
     }
     if !os.missing_for_selinux.is_empty() {
         warnings.push(format!(
-            "the image has an etc/selinux/config but lacks {}: libostree runs bwrap and semodule in every new deployment to \
-             rebuild the policy, and upgrades will fail without them",
-            os.missing_for_selinux.join(" and ")
+            "the image has an etc/selinux/config but lacks {}: libostree runs bwrap and semodule in every new deployment, with \
+             no /var, to rebuild the policy, and upgrades will fail",
+            os.missing_for_selinux.join(", ")
         ));
     }
     warnings

@@ -83,8 +83,9 @@ pub struct Os {
     pub has_root_definition: bool,
     /// A program that can fetch the next version: bootc with skopeo and podman, rpm-ostree, or ostree.
     pub update_client: Option<&'static str>,
-    /// Programs that libostree runs in every new deployment with an etc/selinux/config, to rebuild its policy, and that the
-    /// image lacks (`ostree-sysroot-deploy.c`, `sysroot_finalize_selinux_policy`).
+    /// What the image lacks of that by which libostree rebuilds the policy of every new deployment with an etc/selinux/config:
+    /// two programs, and the store of modules, for which it has no /var (`ostree-sysroot-deploy.c`,
+    /// `sysroot_finalize_selinux_policy`).
     pub missing_for_selinux: Vec<&'static str>,
     pub efi_binaries: Vec<EfiBinary>,
     /// The directories of GRUB's modules for BIOS and for UEFI.
@@ -236,12 +237,22 @@ fn has_program(files: &Files<'_>, name: &str) -> Result<bool, ReadError> {
 }
 
 fn missing_for_selinux(files: &Files<'_>) -> Result<Vec<&'static str>, ReadError> {
-    if !(files.is_file("etc/selinux/config")? || files.is_file("usr/etc/selinux/config")?) {
-        return Ok(Vec::new());
+    let mut missing = Vec::new();
+    for etc in ["etc/selinux", "usr/etc/selinux"] {
+        if !files.is_file(&format!("{etc}/config"))? {
+            continue;
+        }
+        for name in ["bwrap", "semodule"] {
+            if !has_program(files, name)? {
+                missing.push(name);
+            }
+        }
+        let stores = files.list(etc)?.into_iter().map(|policy| files.find(&format!("{etc}/{policy}/active/modules")));
+        if stores.collect::<Result<Vec<_>, _>>()?.iter().all(Option::is_none) {
+            missing.push("the policy's modules in /etc/selinux/NAME/active");
+        }
     }
-    let programs = ["bwrap", "semodule"].map(|name| Ok::<_, ReadError>((name, has_program(files, name)?)));
-    let programs = programs.into_iter().collect::<Result<Vec<_>, _>>()?;
-    Ok(programs.into_iter().filter(|(_, is_there)| !is_there).map(|(name, _)| name).collect())
+    Ok(missing)
 }
 
 fn update_client(files: &Files<'_>) -> Result<Option<&'static str>, ReadError> {
