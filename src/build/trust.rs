@@ -21,7 +21,11 @@ pub fn admit(found: &FoundImage, wishes: &TrustRequest) -> Result<Option<Accepte
         enforceable(wishes)?;
     }
     let Some(policy) = &wishes.policy else { return Ok(None) };
-    Ok(Some(source::admit(&*found.source, &found.resolved, policy, wishes.now)?))
+    let accepted = source::admit(&*found.source, &found.resolved, policy, wishes.now)?;
+    if wishes.enforce && !accepted.is_signed() {
+        return Err(BuildError::NothingToEnforce { why: format!("{policy} takes this image without a signature") });
+    }
+    Ok(Some(accepted))
 }
 
 /// Enforcing a policy that asks for nothing would be no more than a promise.

@@ -22,7 +22,7 @@ pub fn report(error: &anyhow::Error) {
     }
     eprintln!("{} {}", paint("error:", "31;1"), printable(&said));
     if let Some(hint) = error.chain().find_map(hint) {
-        eprintln!("{} {hint}", paint("hint:", "36;1"));
+        eprintln!("{} {}", paint("hint:", "36;1"), printable(&hint));
     }
 }
 

@@ -35,10 +35,11 @@ pub fn text(survey: &Survey) -> String {
 struct Page(String);
 
 impl Page {
-    /// Nothing, where the value is empty.
+    /// Nothing, where the value is empty. A value of the image's stays on its line: the next one would look like ours.
     fn line(&mut self, name: &str, value: &str) {
         if !value.is_empty() {
-            self.0.push_str(&format!("{name:<NAMES$} {}\n", super::hint::printable(value)));
+            let value = super::hint::printable(&value.replace('\n', "\\n"));
+            self.0.push_str(&format!("{name:<NAMES$} {value}\n"));
         }
     }
 }

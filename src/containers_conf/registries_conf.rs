@@ -119,20 +119,26 @@ fn drop_ins(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// `*.example.com` covers hosts, everything else whole words of the path.
+/// Whether a prefix covers a name.
 fn covers(prefix: &str, name: &str) -> bool {
-    match prefix.strip_prefix('*') {
-        Some(domain) => name.split('/').next().is_some_and(|host| host.ends_with(domain)),
-        None => name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-    }
+    behind(prefix, name).is_some()
+}
+
+/// What of the name is behind the prefix. `*.example.com` covers hosts, everything else whole words; a host without a port covers
+/// all its ports (containers/image `refMatchingPrefix`).
+fn behind<'a>(prefix: &str, name: &'a str) -> Option<&'a str> {
+    let rest = match prefix.strip_prefix('*') {
+        Some(domain) => {
+            let at = name.find(domain).filter(|&at| !name[..at].contains('/'))?;
+            &name[at + domain.len()..]
+        }
+        None => name.strip_prefix(prefix)?,
+    };
+    (rest.is_empty() || rest.starts_with(['/', ':'])).then_some(rest)
 }
 
 fn moved(name: &str, prefix: &str, location: &str) -> String {
-    let location = location.trim_end_matches('/');
-    match name.strip_prefix(prefix) {
-        Some(rest) => format!("{location}{rest}"),
-        None => format!("{location}{}", name.find('/').map_or("", |at| &name[at..])),
-    }
+    format!("{}{}", location.trim_end_matches('/'), behind(prefix, name).unwrap_or_default())
 }
 
 fn place(name: &str, insecure: bool) -> Place {
@@ -189,6 +195,11 @@ mod tests {
         let blocked = registries("[[registry]]\nprefix = \"r.example/a\"\nblocked = true\n").unwrap();
         assert!(blocked.places("r.example/a/b", false).unwrap_err().to_string().ends_with("blocks r.example/a/b"));
         assert!(blocked.places("r.example/ab", false).is_ok());
+        for prefix in ["*.r.example", "a.r.example", "a.r.example:5000"] {
+            let blocked = registries(&format!("[[registry]]\nprefix = \"{prefix}\"\nblocked = true\n")).unwrap();
+            assert!(blocked.places("a.r.example:5000/b", false).is_err(), "{prefix}");
+            assert!(blocked.places("b.example:5000/a.r.example", false).is_ok(), "{prefix}");
+        }
         for (text, why) in [
             ("[registries.search]\nregistries = []\n", "version 1"),
             ("[[registry]]\ninsecure = true\n", "neither a prefix nor a location"),
