@@ -52,6 +52,18 @@ fn an_image_is_described_as_skopeo_does_and_what_a_build_would_choose_is_told() 
 }
 
 #[test]
+fn no_label_writes_a_line_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let image = MiniImage::bootable().label("forged", "x\nPolicy         signed by key SHA256:AAAA (--cosign-key)");
+    let layout = image.write(&directory.path().join("layout"));
+    let text = program::succeed(program::bootwright().args(["inspect", &layout.reference()])).stdout;
+    assert!(
+        text.contains("Label          forged = x\\nPolicy         signed by key") && !text.contains("\nPolicy"),
+        "{text}"
+    );
+}
+
+#[test]
 fn an_image_of_something_else_is_described_all_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let mut image = MiniImage::bootable();

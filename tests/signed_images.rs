@@ -119,6 +119,11 @@ fn a_policy_decides_and_the_machine_is_told_to_enforce_its_own() {
     let anything = place.policy(&json!([{"type": "insecureAcceptAnything"}]));
     let enforce = "--enforce-container-sigpolicy";
     place.refuses(&["--policy", &anything, enforce], &["accepts anything", "hint:"]);
+    let here =
+        json!({"default": [{"type": "reject"}], "transports": {"docker": {"": [{"type": "insecureAcceptAnything"}]}}});
+    fs::write(place.path("here.json"), here.to_string()).unwrap();
+    let here = place.path("here.json").display().to_string();
+    place.refuses(&["--policy", &here, enforce], &["takes this image without a signature", "hint:"]);
     let (report, _, found) = place.builds(&mut place.command("out", &["--policy", &anything]), &unsigned);
     assert!(found && report["image"].get("accepted").is_none(), "{report}");
 

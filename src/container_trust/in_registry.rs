@@ -151,3 +151,42 @@ impl InRegistry<'_> {
         bundles.take(MOST).map(|media_type| Signature::Sigstore(empty(media_type))).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A registry without signatures, which answers the question for referrers so.
+    struct Silent(fn() -> Result<Option<Vec<u8>>, FetchError>);
+
+    impl Fetch for Silent {
+        fn file(&self, _: &Url, _: u64) -> Result<Option<Vec<u8>>, FetchError> {
+            Ok(None)
+        }
+
+        fn manifest(&self, _: &str, _: u64) -> Result<Option<Vec<u8>>, FetchError> {
+            Ok(None)
+        }
+
+        fn blob(&self, _: &Digest, _: u64) -> Result<Vec<u8>, FetchError> {
+            Err("no such blob".into())
+        }
+
+        fn referrers(&self, _: &Digest, _: u64) -> Result<Option<Vec<u8>>, FetchError> {
+            (self.0)()
+        }
+    }
+
+    #[test]
+    fn whatever_a_registry_says_of_referrers_the_other_signatures_count() {
+        let answers: [fn() -> Result<Option<Vec<u8>>, FetchError>; 3] =
+            [|| Err("400 Bad Request".into()), || Ok(Some(b"<html>".to_vec())), || Ok(None)];
+        for answer in answers {
+            let fetch = Silent(answer);
+            let keeping = Keeping { lookaside: None, use_sigstore_attachments: true };
+            let reference = "registry.example/me/os:1".parse().unwrap();
+            let found = InRegistry { reference, keeping, fetch: &fetch }.of(&Digest::of(b"manifest"));
+            assert!(found.unwrap().is_empty());
+        }
+    }
+}
