@@ -156,8 +156,10 @@ impl InRegistry<'_> {
 mod tests {
     use super::*;
 
+    type Answer = Result<Option<Vec<u8>>, FetchError>;
+
     /// A registry without signatures, which answers the question for referrers so.
-    struct Silent(fn() -> Result<Option<Vec<u8>>, FetchError>);
+    struct Silent(fn() -> Answer);
 
     impl Fetch for Silent {
         fn file(&self, _: &Url, _: u64) -> Result<Option<Vec<u8>>, FetchError> {
@@ -172,14 +174,14 @@ mod tests {
             Err("no such blob".into())
         }
 
-        fn referrers(&self, _: &Digest, _: u64) -> Result<Option<Vec<u8>>, FetchError> {
+        fn referrers(&self, _: &Digest, _: u64) -> Answer {
             (self.0)()
         }
     }
 
     #[test]
     fn whatever_a_registry_says_of_referrers_the_other_signatures_count() {
-        let answers: [fn() -> Result<Option<Vec<u8>>, FetchError>; 3] =
+        let answers: [fn() -> Answer; 3] =
             [|| Err("400 Bad Request".into()), || Ok(Some(b"<html>".to_vec())), || Ok(None)];
         for answer in answers {
             let fetch = Silent(answer);
