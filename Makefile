@@ -52,7 +52,6 @@ test-large: packages-test
 	cargo $(AS_ROOT) test -p qemu-tests --features large --test boot_large -- --nocapture
 
 test-boot-matrix: packages-matrix
-	cargo $(AS_ROOT) test -p bootwright --test suite grub_efi:: -- --ignored
 	cargo $(AS_ROOT) test -p qemu-tests --features matrix --test boot_rare -- --nocapture
 	cargo $(AS_ROOT) test -p qemu-tests --features matrix --test boot_matrix
 

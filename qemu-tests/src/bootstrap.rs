@@ -20,14 +20,23 @@ pub fn run(recipe: &Recipe, root: &Path) -> Result<()> {
     check_emulator(recipe)?;
     let files = root.with_extension("files");
     layer::write(&recipe.base()?, File::create(&files)?)?;
-    let log = root.with_extension("log");
-    let status = mmdebstrap(recipe, &files, root)?
-        .stdout(File::create(&log)?)
-        .stderr(File::options().append(true).open(&log)?)
-        .status();
+    finish(mmdebstrap(recipe, &files, root)?, &root.with_extension("log"))?;
+    Ok(fs::remove_file(&files)?)
+}
+
+/// Writes the files of one package as the tar `root`. Nothing of it is run, so that its architecture may be any.
+pub fn unpack(package: &str, suite: Suite, architecture: Architecture, root: &Path) -> Result<()> {
+    let mut command = start("extract", suite, architecture)?;
+    command.arg(format!("--include={package}")).arg(suite.name()).arg(root);
+    finish(command, &root.with_extension("log"))
+}
+
+/// Waits for mmdebstrap, whose words go to `log`.
+fn finish(mut command: Command, log: &Path) -> Result<()> {
+    let status = command.stdout(File::create(log)?).stderr(File::options().append(true).open(log)?).status();
     match status {
-        Ok(status) if status.success() => Ok(fs::remove_file(&files)?),
-        Ok(status) => bail!("mmdebstrap ended with {status}; {} says last:\n{}", log.display(), last_lines(&log)?),
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => bail!("mmdebstrap ended with {status}; {} says last:\n{}", log.display(), last_lines(log)?),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             bail!("mmdebstrap is missing: sudo apt-get install mmdebstrap uidmap debian-archive-keyring")
         }
@@ -52,26 +61,34 @@ fn check_emulator(recipe: &Recipe) -> Result<()> {
     )
 }
 
-fn mmdebstrap(recipe: &Recipe, files: &Path, root: &Path) -> Result<Command> {
+/// What every call has in common; suite and output come last.
+fn start(variant: &str, suite: Suite, architecture: Architecture) -> Result<Command> {
     // A process's own entry in /proc belongs to its effective user.
     let is_root = fs::metadata("/proc/self")?.uid() == 0;
     let mut command = Command::new("mmdebstrap");
     command
         .arg(if is_root { "--mode=root" } else { "--mode=unshare" })
-        .args(["--variant=minbase", "--format=tar", "--aptopt=Apt::Install-Recommends \"false\""])
-        .arg(format!("--architectures={}", recipe.architecture.name()))
+        .arg(format!("--variant={variant}"))
+        .args(["--format=tar", "--aptopt=Apt::Install-Recommends \"false\""])
+        .arg(format!("--architectures={}", architecture.name()))
+        // A mirror of sid may be older than its Release file allows.
+        .args((suite == Suite::Sid).then_some("--aptopt=Acquire::Check-Valid-Until \"false\""))
+        .env("SOURCE_DATE_EPOCH", EPOCH.to_string())
+        .env("LC_ALL", "C.UTF-8");
+    Ok(command)
+}
+
+fn mmdebstrap(recipe: &Recipe, files: &Path, root: &Path) -> Result<Command> {
+    let mut command = start("minbase", recipe.suite, recipe.architecture)?;
+    command
         .arg(format!("--include={}", recipe.packages()?.join(",")))
         .args(recipe.dpkg_options()?.iter().map(|option| format!("--dpkgopt={option}")))
         .arg(format!("--customize-hook=tar-in {} /", shell_word(files)?))
         .args(recipe.customize_scripts()?.iter().map(|script| format!("--customize-hook={script}")))
-        // A mirror of sid may be older than its Release file allows.
-        .args((recipe.suite == Suite::Sid).then_some("--aptopt=Acquire::Check-Valid-Until \"false\""))
         .arg(recipe.suite.name())
         .arg(root)
         // The kernel's package would build an initramfs that nobody wants.
-        .env("INITRD", "No")
-        .env("SOURCE_DATE_EPOCH", EPOCH.to_string())
-        .env("LC_ALL", "C.UTF-8");
+        .env("INITRD", "No");
     Ok(command)
 }
 

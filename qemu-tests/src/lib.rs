@@ -99,6 +99,18 @@ pub fn large_os() -> Result<LargeOs> {
     })
 }
 
+/// The files of one package of Debian as a tar, from the cache or fetched now (seconds). For any architecture: nothing is run.
+///
+/// # Errors
+/// As [`test_os`].
+pub fn package(name: &str, suite: Suite, architecture: Architecture) -> Result<PathBuf> {
+    let title = format!("{name}-{}-{}", suite.name(), architecture.name());
+    let directory = cache::get_or_build(&cache::directory()?.join("packages"), &title, |building| {
+        bootstrap::unpack(name, suite, architecture, &building.join("files.tar"))
+    })?;
+    Ok(directory.join("files.tar"))
+}
+
 fn native() -> Architecture {
     if Architecture::Arm64.is_native() { Architecture::Arm64 } else { Architecture::Amd64 }
 }

@@ -190,7 +190,7 @@ pub fn upstream(request: &Request, loaded: &Loaded, os: &Os, files: &Files<'_>) 
         Some(target) => (target.clone(), None),
         None => TargetImage::default_for(image.ref_name.as_deref(), os.release.id.as_deref()),
     };
-    let target = trust::target(target, request, os)?;
+    let target = trust::target(target, image.accepted.as_ref(), request, os)?;
     let warning = warning.or_else(|| target.pinned_warning());
     let warning = warning.or(trust::machine_warning(&target, files)?);
     Ok(Upstream { target: Target::Image(target), remote: None, warning })

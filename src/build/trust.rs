@@ -17,34 +17,36 @@ const LIMIT: u64 = 16 << 20;
 
 /// Asks the policy, if there is one; nothing but the documents of the image has been read.
 pub fn admit(found: &FoundImage, wishes: &TrustRequest) -> Result<Option<Accepted>, BuildError> {
+    let admit = |policy| source::admit(&*found.source, &found.resolved, policy, wishes.now);
+    let accepted = wishes.policy.as_ref().map(admit).transpose()?;
     if wishes.enforce {
-        enforceable(wishes)?;
+        enforceable(wishes, accepted.as_ref())?;
     }
-    let Some(policy) = &wishes.policy else { return Ok(None) };
-    let accepted = source::admit(&*found.source, &found.resolved, policy, wishes.now)?;
-    if wishes.enforce && !accepted.is_signed() {
-        return Err(BuildError::NothingToEnforce { why: format!("{policy} takes this image without a signature") });
-    }
-    Ok(Some(accepted))
+    Ok(accepted)
 }
 
-/// Enforcing a policy that asks for nothing would be no more than a promise.
-fn enforceable(wishes: &TrustRequest) -> Result<(), BuildError> {
-    match &wishes.policy {
-        None => Err(BuildError::NothingToEnforce { why: "there is no policy on this machine".to_owned() }),
-        Some(policy) if policy.accepts_anything() => {
-            Err(BuildError::NothingToEnforce { why: format!("{policy} accepts anything") })
-        }
-        Some(_) => Ok(()),
-    }
+/// Enforcing a policy that asks for nothing, in general or of this image, would be no more than a promise.
+fn enforceable(wishes: &TrustRequest, accepted: Option<&Accepted>) -> Result<(), BuildError> {
+    let why = match &wishes.policy {
+        None => "there is no policy on this machine".to_owned(),
+        Some(policy) if policy.accepts_anything() => format!("{policy} accepts anything"),
+        Some(_) if accepted.is_some_and(Accepted::is_signed) => return Ok(()),
+        Some(policy) => format!("{policy} takes this image without a signature"),
+    };
+    Err(BuildError::NothingToEnforce { why })
 }
 
 /// The target as its upgrades are checked.
-pub fn target(target: TargetImage, request: &Request, os: &Os) -> Result<TargetImage, BuildError> {
+pub fn target(
+    target: TargetImage,
+    accepted: Option<&Accepted>,
+    request: &Request,
+    os: &Os,
+) -> Result<TargetImage, BuildError> {
     if !request.trust.enforce && !os.install.enforce_container_sigpolicy {
         return Ok(target);
     }
-    enforceable(&request.trust)?;
+    enforceable(&request.trust, accepted)?;
     Ok(target.signed())
 }
 

@@ -6,9 +6,10 @@ mod auth_file;
 mod certs_d;
 mod registries_conf;
 mod storage_conf;
+mod storage_file;
 
 use std::env;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -49,6 +50,15 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, ConfError> {
     let mut bytes = Vec::new();
     file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > LONGEST { Err(ConfError::TooLarge { path: path.to_owned() }) } else { Ok(Some(bytes)) }
+}
+
+/// In the order of their names; a directory that cannot be read has none.
+fn drop_ins(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "conf")).collect();
+    files.sort();
+    files
 }
 
 /// A path out of the environment; an empty one is none.

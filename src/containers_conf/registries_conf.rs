@@ -2,12 +2,11 @@
 //! (containers-registries.conf(5)).
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{ConfError, config_home, from_environment, read};
+use super::{ConfError, config_home, drop_ins, from_environment, read};
 
 /// Where an image may be fetched from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,31 +109,22 @@ impl Registries {
     }
 }
 
-/// In the order of their names; a directory that cannot be read has none.
-fn drop_ins(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut files: Vec<_> =
-        entries.filter(|path| path.extension().is_some_and(|extension| extension == "conf")).collect();
-    files.sort();
-    files
-}
-
 /// Whether a prefix covers a name.
 fn covers(prefix: &str, name: &str) -> bool {
     behind(prefix, name).is_some()
 }
 
-/// What of the name is behind the prefix. `*.example.com` covers hosts, everything else whole words; a host without a port covers
-/// all its ports (containers/image `refMatchingPrefix`).
+/// What of the name is behind the prefix. `*.example.com` covers hosts, everything else whole words; without a port all ports are
+/// covered (containers/image `pkg/sysregistriesv2`, `refMatchingPrefix`).
 fn behind<'a>(prefix: &str, name: &'a str) -> Option<&'a str> {
-    let rest = match prefix.strip_prefix('*') {
+    let ends_a_word = |rest: &&str| rest.is_empty() || rest.starts_with(['/', ':']);
+    match prefix.strip_prefix('*') {
         Some(domain) => {
-            let at = name.find(domain).filter(|&at| !name[..at].contains('/'))?;
-            &name[at + domain.len()..]
+            let in_host = name.match_indices(domain).filter(|(at, _)| !name[..*at].contains('/'));
+            in_host.map(|(at, _)| &name[at + domain.len()..]).find(ends_a_word)
         }
-        None => name.strip_prefix(prefix)?,
-    };
-    (rest.is_empty() || rest.starts_with(['/', ':'])).then_some(rest)
+        None => name.strip_prefix(prefix).filter(ends_a_word),
+    }
 }
 
 fn moved(name: &str, prefix: &str, location: &str) -> String {
@@ -148,6 +138,8 @@ fn place(name: &str, insecure: bool) -> Place {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn registries(text: &str) -> Result<Registries, ConfError> {
@@ -195,10 +187,13 @@ mod tests {
         let blocked = registries("[[registry]]\nprefix = \"r.example/a\"\nblocked = true\n").unwrap();
         assert!(blocked.places("r.example/a/b", false).unwrap_err().to_string().ends_with("blocks r.example/a/b"));
         assert!(blocked.places("r.example/ab", false).is_ok());
+        let blocked = registries("[[registry]]\nprefix = \"*.r.example\"\nblocked = true\n").unwrap();
+        assert!(blocked.places("a.r.example.r.example:1/b", false).is_err());
         for prefix in ["*.r.example", "a.r.example", "a.r.example:5000"] {
             let blocked = registries(&format!("[[registry]]\nprefix = \"{prefix}\"\nblocked = true\n")).unwrap();
             assert!(blocked.places("a.r.example:5000/b", false).is_err(), "{prefix}");
             assert!(blocked.places("b.example:5000/a.r.example", false).is_ok(), "{prefix}");
+            assert!(blocked.places("a.r.example.org/b", false).is_ok(), "{prefix}");
         }
         for (text, why) in [
             ("[registries.search]\nregistries = []\n", "version 1"),

@@ -3,12 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use super::ConfError;
+use super::storage_file::Storage;
 use crate::image_ref::StoreSpec;
 
 const SYSTEM_ROOT: &str = "/var/lib/containers/storage";
@@ -23,62 +21,6 @@ pub struct Stores {
     pub driver: Option<String>,
     /// The first one is written to by its owner, the others are looked into after it.
     pub roots: Vec<PathBuf>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct File {
-    #[serde(default)]
-    storage: Storage,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Storage {
-    driver: String,
-    graphroot: String,
-    imagestore: String,
-    rootless_storage_path: String,
-    options: Options,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Options {
-    additionalimagestores: Vec<Item>,
-}
-
-/// Of an array that a later file may lengthen: `["/a", {append = true}]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-enum Item {
-    Path(PathBuf),
-    Attributes { append: Option<bool> },
-}
-
-impl Storage {
-    /// What a file says that is read after this one.
-    fn overridden_by(mut self, later: Storage) -> Storage {
-        let values = |storage: Storage| {
-            let Storage { driver, graphroot, imagestore, rootless_storage_path, .. } = storage;
-            [driver, graphroot, imagestore, rootless_storage_path]
-        };
-        let appends = |item: &Item| match item {
-            Item::Attributes { append } => *append,
-            Item::Path(_) => None,
-        };
-        let stores = std::mem::take(&mut self.options.additionalimagestores);
-        let mut later_stores = later.options.additionalimagestores.clone();
-        // Once an array is appended to, it is until a file says otherwise.
-        let append = later_stores.iter().rev().find_map(appends).or_else(|| stores.iter().rev().find_map(appends));
-        if later_stores.is_empty() || append == Some(true) {
-            later_stores.splice(0..0, stores);
-        }
-        let (mut all, later) = (values(self), values(later));
-        all.iter_mut().zip(later).filter(|(_, later)| !later.is_empty()).for_each(|(value, later)| *value = later);
-        let [driver, graphroot, imagestore, rootless_storage_path] = all;
-        let options = Options { additionalimagestores: later_stores };
-        Storage { driver, graphroot, imagestore, rootless_storage_path, options }
-    }
 }
 
 /// Whose store it is.
@@ -113,29 +55,26 @@ impl User<'_> {
     fn stores(&self) -> Result<Stores, ConfError> {
         let named = self.get("CONTAINERS_STORAGE_CONF").map(PathBuf::from);
         let system = match &named {
-            Some(path) => read(path)?.unwrap_or_default(),
+            Some(path) => Storage::read(path)?.unwrap_or_default(),
             None => self.system()?,
         };
         let own = match &named {
-            None if !self.is_root() => read(&self.own_file())?.unwrap_or_default(),
-            None if self.get("XDG_CONFIG_HOME").is_some() => read(&self.own_file())?.unwrap_or_else(|| system.clone()),
+            None if !self.is_root() => self.own()?.unwrap_or_default(),
+            None if self.get("XDG_CONFIG_HOME").is_some() => self.own()?.unwrap_or_else(|| system.clone()),
             _ => system.clone(),
         };
         let mut later = if named.is_none() { self.drop_ins() } else { Vec::new() };
         later.extend(self.get("CONTAINERS_STORAGE_CONF_OVERRIDE").map(PathBuf::from));
-        let later = later.iter().filter_map(|path| read(path).transpose());
-        let own = later.into_iter().try_fold(own, |own, later| Ok(own.overridden_by(later?)))?;
+        let later = later.iter().filter_map(|path| Storage::read(path).transpose());
+        let own = later.into_iter().try_fold(own, |own, later| Ok::<_, ConfError>(own.overridden_by(later?)))?;
         let roots = [&own.graphroot, &own.rootless_storage_path, &system.rootless_storage_path];
         let root = roots.into_iter().take(if self.is_root() { 1 } else { 3 }).find(|path| !path.is_empty());
         let images = Some(&own.imagestore).filter(|path| !path.is_empty());
         let mut roots: Vec<PathBuf> = images.into_iter().map(|path| self.expand(path).into()).collect();
         roots.push(root.map_or_else(|| self.default_root(), |path| self.expand(path).into()));
-        roots.extend(own.options.additionalimagestores.into_iter().filter_map(|item| match item {
-            Item::Path(path) => Some(path),
-            Item::Attributes { .. } => None,
-        }));
+        let configured = if own.driver.is_empty() { system.driver } else { own.driver.clone() };
+        roots.extend(own.additional_image_stores());
         roots.extend(image_stores(&self.get("STORAGE_OPTS").unwrap_or_default()));
-        let configured = if own.driver.is_empty() { system.driver } else { own.driver };
         let driver = Some(self.get("STORAGE_DRIVER").unwrap_or(configured)).filter(|driver| !driver.is_empty());
         Ok(Stores { driver, roots })
     }
@@ -144,14 +83,19 @@ impl User<'_> {
         self.uid == 0
     }
 
-    fn own_file(&self) -> PathBuf {
-        self.directory("XDG_CONFIG_HOME", ".config").join(NAME)
+    /// None without a home: what lies where the program was started is nobody's configuration.
+    fn own_file(&self) -> Option<PathBuf> {
+        Some(self.directory("XDG_CONFIG_HOME", ".config").join(NAME)).filter(|path| path.is_absolute())
+    }
+
+    fn own(&self) -> Result<Option<Storage>, ConfError> {
+        self.own_file().map_or(Ok(None), |path| Storage::read(&path))
     }
 
     /// What the distribution ships counts where the administrator has no file.
     fn system(&self) -> Result<Storage, ConfError> {
         for directory in SYSTEM.iter().rev() {
-            if let Some(storage) = read(&self.below(directory).join(NAME))? {
+            if let Some(storage) = Storage::read(&self.below(directory).join(NAME))? {
                 return Ok(storage);
             }
         }
@@ -161,21 +105,14 @@ impl User<'_> {
     /// Files that are read after the main one, by their names; of one name, that of the later directory.
     fn drop_ins(&self) -> Vec<PathBuf> {
         let special = if self.is_root() { "storage.rootful.conf.d" } else { "storage.rootless.conf.d" };
-        let of_user = Some(format!("{special}/{}", self.uid)).filter(|_| !self.is_root());
-        let names = ["storage.conf.d", special].into_iter().chain(of_user.as_deref());
-        let system =
-            SYSTEM.iter().flat_map(|above| names.clone().map(|name| self.below(above).join("containers").join(name)));
-        let mut found = BTreeMap::new();
-        for directory in system.chain([self.own_file().with_extension("conf.d")]) {
-            // OK to leave out what cannot be listed: mostly there is no such directory.
-            for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-                let path = entry.path();
-                if path.extension().is_some_and(|extension| extension == "conf") && path.is_file() {
-                    found.insert(entry.file_name(), path);
-                }
-            }
-        }
-        found.into_values().collect()
+        let of_user = (!self.is_root()).then(|| format!("{special}/{}", self.uid));
+        let names: Vec<&str> = ["storage.conf.d", special].into_iter().chain(of_user.as_deref()).collect();
+        let system = SYSTEM.map(|above| self.below(above).join("containers"));
+        let system = system.iter().flat_map(|directory| names.iter().map(|name| directory.join(name)));
+        let own = self.own_file().map(|path| path.with_extension("conf.d"));
+        let files = system.chain(own).flat_map(|directory| super::drop_ins(&directory));
+        let by_name: BTreeMap<_, _> = files.filter_map(|path| Some((path.file_name()?.to_owned(), path))).collect();
+        by_name.into_values().collect()
     }
 
     fn below(&self, directory: &str) -> PathBuf {
@@ -223,15 +160,6 @@ fn image_stores(options: &str) -> impl Iterator<Item = PathBuf> {
         let key = key.trim().rsplit('.').next()?.to_ascii_lowercase();
         matches!(&key[..], "imagestore" | "additionalimagestore").then(|| path.trim().into())
     })
-}
-
-/// None where there is no such file.
-fn read(path: &Path) -> Result<Option<Storage>, ConfError> {
-    let wrong = |why: String| ConfError::Wrong { path: path.to_owned(), why };
-    let Some(bytes) = super::read(path)? else { return Ok(None) };
-    let text = String::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
-    let file: File = toml::from_str(&text).map_err(|error| wrong(error.message().to_owned()))?;
-    Ok(Some(file.storage))
 }
 
 #[cfg(test)]
@@ -319,6 +247,9 @@ mod tests {
         assert_eq!(roots(1000, &[("HOME", &home)]), paths(&["/rootless", "/d"]));
         assert_eq!(roots(1001, &[("HOME", &home)]), paths(&["/home", "/d"]));
         assert_eq!(roots(0, &[("CONTAINERS_STORAGE_CONF_OVERRIDE", &last)]), paths(&["/last", "/a", "/b", "/c"]));
+        // Without a home nothing is looked for in the working directory.
+        let homeless = User { uid: 0, root: root.path(), variable: &|_| None };
+        assert_eq!(homeless.own_file(), None);
     }
 
     #[test]

@@ -7,6 +7,9 @@ use sha2::{Digest as _, Sha256};
 use super::OsError;
 use crate::tree::{Data, Files, InodeId, Kind, ReadError, Tree};
 
+/// Reads have this size, below that of a mapped buffer, see [`crate::page_buffer`].
+const PIECE: usize = 64 << 10;
+
 /// The files that a boot entry names. All are inodes of the tree that was inspected.
 #[derive(Clone, Debug)]
 pub struct Kernel {
@@ -110,7 +113,7 @@ fn hash_file(files: &Files<'_>, id: InodeId, hash: &mut Sha256) -> Result<(), Re
     match data {
         Data::Bytes(bytes) => hash.update(bytes),
         Data::Spooled(content) => {
-            let mut reader = BufReader::with_capacity(64 << 10, files.spool.reader(*content));
+            let mut reader = BufReader::with_capacity(PIECE, files.spool.reader(*content));
             loop {
                 let piece = reader.fill_buf().map_err(|source| ReadError::BootFile { source })?;
                 if piece.is_empty() {

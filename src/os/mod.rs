@@ -83,9 +83,7 @@ pub struct Os {
     pub has_root_definition: bool,
     /// A program that can fetch the next version: bootc with skopeo and podman, rpm-ostree, or ostree.
     pub update_client: Option<&'static str>,
-    /// What the image lacks of that by which libostree rebuilds the policy of every new deployment with an etc/selinux/config:
-    /// two programs, and the store of modules, for which it has no /var (`ostree-sysroot-deploy.c`,
-    /// `sysroot_finalize_selinux_policy`).
+    /// What libostree needs at every upgrade of an image with SELinux, and this one lacks.
     pub missing_for_selinux: Vec<&'static str>,
     pub efi_binaries: Vec<EfiBinary>,
     /// The directories of GRUB's modules for BIOS and for UEFI.
@@ -132,7 +130,7 @@ impl Os {
             has_efi_directory: files.find("efi")?.is_some(),
             has_root_definition: has_root_definition(files)?,
             update_client: update_client(files)?,
-            missing_for_selinux: missing_for_selinux(files)?,
+            missing_for_selinux: selinux::missing_for_upgrades(files)?,
             efi_binaries: bootloader_files::find(files, architecture)?,
             grub_pc: bootloader_files::grub_platform(files, "i386-pc")?,
             grub_efi: match architecture {
@@ -234,25 +232,6 @@ fn first_file<const N: usize>(files: &Files<'_>, paths: [&'static str; N]) -> Re
 fn has_program(files: &Files<'_>, name: &str) -> Result<bool, ReadError> {
     let places = ["usr/bin", "usr/sbin"].map(|directory| files.is_file(&format!("{directory}/{name}")));
     places.into_iter().try_fold(false, |found, here| Ok(found || here?))
-}
-
-fn missing_for_selinux(files: &Files<'_>) -> Result<Vec<&'static str>, ReadError> {
-    let mut missing = Vec::new();
-    for etc in ["etc/selinux", "usr/etc/selinux"] {
-        if !files.is_file(&format!("{etc}/config"))? {
-            continue;
-        }
-        for name in ["bwrap", "semodule"] {
-            if !has_program(files, name)? {
-                missing.push(name);
-            }
-        }
-        let stores = files.list(etc)?.into_iter().map(|policy| files.find(&format!("{etc}/{policy}/active/modules")));
-        if stores.collect::<Result<Vec<_>, _>>()?.iter().all(Option::is_none) {
-            missing.push("the policy's modules in /etc/selinux/NAME/active");
-        }
-    }
-    Ok(missing)
 }
 
 fn update_client(files: &Files<'_>) -> Result<Option<&'static str>, ReadError> {

@@ -1,8 +1,8 @@
 //! The image's SELinux policy, as far as it labels files.
 
-use super::{CONFIG_LIMIT, OsError};
+use super::{CONFIG_LIMIT, OsError, has_program};
 use crate::selinux::{FileContexts, FileKind, Label, PolicyFiles};
-use crate::tree::Files;
+use crate::tree::{Files, ReadError};
 
 /// Each of a policy's texts; Fedora's largest has half a megabyte.
 const POLICY_LIMIT: u64 = 16 << 20;
@@ -54,6 +54,28 @@ impl SelinuxPolicy {
             Label::NoLabel | Label::NoMatch => None,
         }
     }
+}
+
+/// What is not there of that by which libostree rebuilds the policy of every new deployment with an etc/selinux/config: two
+/// programs, and the policy's modules, which it looks for where there is no /var (`ostree-sysroot-deploy.c`,
+/// `sysroot_finalize_selinux_policy`).
+pub fn missing_for_upgrades(files: &Files<'_>) -> Result<Vec<&'static str>, ReadError> {
+    let mut missing = Vec::new();
+    for etc in ["etc/selinux", "usr/etc/selinux"] {
+        if !files.is_file(&format!("{etc}/config"))? {
+            continue;
+        }
+        for program in ["bwrap", "semodule"] {
+            if !has_program(files, program)? {
+                missing.push(program);
+            }
+        }
+        let modules = files.list(etc)?.into_iter().map(|policy| files.find(&format!("{etc}/{policy}/active/modules")));
+        if modules.collect::<Result<Vec<_>, _>>()?.iter().all(Option::is_none) {
+            missing.push("the policy's modules in /etc/selinux/NAME/active");
+        }
+    }
+    Ok(missing)
 }
 
 /// SELINUXTYPE when SELINUX is enforcing or permissive; every other word means no policy, as in libostree.

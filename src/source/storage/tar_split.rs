@@ -208,6 +208,7 @@ impl TarStream {
 
     /// The reader compares; what is known better here is why a stream with a sparse file has another length.
     fn count(&mut self, read: usize) -> Result<usize, Problem> {
+        // usize has at most 64 bits.
         match (self.left.checked_sub(read as u64), self.sparse.take()) {
             (None, Some(path)) => Err(Problem::Sparse { path }),
             (left, sparse) => {
