@@ -49,11 +49,11 @@ lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 
 test-large: packages-test
-	cargo $(AS_ROOT) test -p qemu-tests --features large --test boot_large -- --nocapture
+	cargo $(AS_ROOT) test -p boot-tests --features large --test boot_large -- --nocapture
 
 test-boot-matrix: packages-matrix
-	cargo $(AS_ROOT) test -p qemu-tests --features matrix --test boot_rare -- --nocapture
-	cargo $(AS_ROOT) test -p qemu-tests --features matrix --test boot_matrix
+	cargo $(AS_ROOT) test -p boot-tests --features matrix --test boot_rare -- --nocapture
+	cargo $(AS_ROOT) test -p boot-tests --features matrix --test boot_matrix
 
 bench: packages-test
 	cargo $(AS_ROOT) bench --bench build

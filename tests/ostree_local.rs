@@ -4,7 +4,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::support;
 use crate::support::mini_image::{self, KERNEL, small_partitions};
 use crate::support::repository::{BRANCH, Repository};
 use crate::support::sysroot::{self, Sysroot, ostree};
@@ -181,7 +180,7 @@ fn as_the_machine_sees_it(sysroot: &Sysroot) {
 #[test]
 fn ostree_admin_upgrade_takes_the_next_commit_from_the_server() {
     let place = Place::new();
-    let server = support::server::Server::of(&place.archive.path);
+    let server = qemu_tests::server::Server::of(&place.archive.path);
     let sysroot = place.sysroot(&server.reference(BRANCH), &["--no-verify"]);
     as_the_machine_sees_it(&sysroot);
     let mut entries = mini_image::base();

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crate::support::mini_image::{self, KERNEL, small_partitions};
 use crate::support::program;
 use crate::support::repository::{BRANCH, Repository};
-use crate::support::server::{Fault, Server};
 use crate::support::tar::file;
+use qemu_tests::server::{Fault, Server};
 
 /// An archive behind a server.
 struct Place {

@@ -8,11 +8,11 @@ use crate::support::gpg::Gpg;
 use crate::support::mini_image::{self, small_partitions};
 use crate::support::program;
 use crate::support::repository::{BRANCH, Repository};
-use crate::support::server::Server;
 use crate::support::sysroot;
 use crate::support::tar::file;
 use bootwright::trust::{self, Keys, Signatures, Status};
 use qemu_tests::oracle;
+use qemu_tests::server::Server;
 
 fn status(keys: &[PathBuf], signed: &[u8], signature: &[u8]) -> Status {
     let keys = Keys::read(keys, &[]).unwrap();

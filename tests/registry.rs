@@ -8,9 +8,9 @@ use crate::support::mini_image::{Layout, MiniImage, small_partitions};
 use crate::support::nginx::Authority;
 use crate::support::program;
 use crate::support::registry::{Doors, PASSWORD, Registry, USER, Way, auth_file};
-use crate::support::server::Fault;
 use crate::support::tar::file;
 use qemu_tests::oracle;
+use qemu_tests::server::Fault;
 
 const SEED: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 

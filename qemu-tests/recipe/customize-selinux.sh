@@ -8,7 +8,6 @@ cat > "$1/tmp/ostree.cil" <<'CIL'
 CIL
 # libostree rebuilds the policy of a new deployment where there is no /var: the modules have to be in /etc, as Fedora has them.
 echo 'store-root = /etc/selinux' >> "$1/etc/selinux/semanage.conf"
-cp -a "$1/var/lib/selinux/default/." "$1/etc/selinux/default"
-rm -r "$1/var/lib/selinux/default"
+mv "$1/var/lib/selinux/default/active" "$1/etc/selinux/default/active"
 chroot "$1" semodule -n -s default -i /tmp/ostree.cil
 rm "$1/tmp/ostree.cil"

@@ -10,6 +10,7 @@ mod oci;
 pub mod oracle;
 mod ostree_layout;
 mod recipe;
+pub mod server;
 mod tree;
 
 use std::fs::{self, File};

@@ -10,7 +10,7 @@ use super::place::{Place, docker, policy_file};
 use super::skopeo::Verdict;
 use crate::support::cosign::{KeyPair, attach, cosign_payload};
 use crate::support::repository_of_registry::OCI_MANIFEST;
-use crate::support::server::{Fault, Server};
+use qemu_tests::server::{Fault, Server};
 
 /// Whether a signature in the lookaside and one in the registry are found; `None`: the files are wrong.
 type Found = Option<(bool, bool)>;

@@ -13,7 +13,6 @@ pub mod registry;
 pub mod repository;
 pub mod repository_of_registry;
 pub mod selinux;
-pub mod server;
 pub mod shelf;
 pub mod store;
 pub mod sysroot;

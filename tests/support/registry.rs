@@ -10,8 +10,8 @@ use std::{fs, thread};
 
 use super::nginx::Authority;
 use super::repository_of_registry::Repository;
-use super::server::{self, Fault, Faults, Request};
 use qemu_tests::oracle;
+use qemu_tests::server::{self, Fault, Faults, Request};
 
 pub const USER: &str = "warden";
 pub const PASSWORD: &str = "correct horse";

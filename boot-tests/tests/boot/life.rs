@@ -6,8 +6,8 @@ use std::time::Duration;
 use bootwright::smoke::{self, Accel, Arch, Event, Firmware, Life as Asked, Request, Upgrade};
 use qemu_tests::test_os;
 
-use crate::support::guest::saved;
-use crate::support::life::{BRANCH, Life, Machine, Repository};
+use boot_tests::guest::saved;
+use boot_tests::life::{BRANCH, Life, Machine, Repository};
 
 #[test]
 fn a_life_of_upgrade_rollback_and_second_upgrade_on_a_larger_drive_is_told_step_by_step() {

@@ -1,7 +1,8 @@
 //! A running guest, asked through the root shell on its second console.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use bootwright::smoke::{Accelerator, Arch, Console, Drive, Error, Firmware, Machine, MachineConfig, Network, Regex};
 
@@ -143,7 +144,11 @@ fn missing(error: &Error) -> ! {
     panic!("{error}\n(sudo apt-get install qemu-system-x86 ovmf)")
 }
 
-/// A file that stays after the test, in the target directory.
+/// A file that stays after the test, in `target/tmp`.
 pub fn saved(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+    // Tests are programs in target/debug/deps.
+    let test = env::current_exe().unwrap();
+    let directory = test.ancestors().nth(3).unwrap().join("tmp");
+    fs::create_dir_all(&directory).unwrap();
+    directory.join(name)
 }

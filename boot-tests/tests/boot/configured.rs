@@ -4,10 +4,10 @@ use bootwright::output::OutputType;
 use bootwright::smoke::{self, Accel, Arch, Changes, DiskFormat, Drive, Event, Firmware};
 use qemu_tests::test_os;
 
-use crate::support::disk::{BuiltDisk, UsedDisk, build};
-use crate::support::guest::{Guest, saved};
-use crate::support::login::{self, Session};
-use crate::support::system::{self, Room};
+use boot_tests::disk::{BuiltDisk, UsedDisk, build};
+use boot_tests::guest::{Guest, saved};
+use boot_tests::login::{self, Session};
+use boot_tests::system::{self, Room};
 
 const GIB: u64 = 1 << 30;
 

@@ -8,7 +8,7 @@ use bootwright::smoke::{Arch, Firmware};
 use qemu_tests::test_os;
 use tempfile::TempDir;
 
-use crate::support::life::{Life, Machine, Repository};
+use boot_tests::life::{Life, Machine, Repository};
 use qemu_tests::oracle;
 
 const META: &str = r#"{"timestamp":"2025-08-20T08:48:03Z","version":"grub2-1:2.12-41,shim-15.8-4"}"#;

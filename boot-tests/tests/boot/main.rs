@@ -1,9 +1,6 @@
 //! Disks that the tool builds, booted in QEMU and judged from inside. Each test is one disk and takes minutes; all are in one
 //! binary, so that as many run side by side as there are processors.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod configured;
 mod life;
 mod ostree_server;

@@ -8,8 +8,8 @@ use bootwright::request::BootloaderChoice;
 use bootwright::smoke::{Arch, Firmware};
 use qemu_tests::test_os;
 
-use crate::support::life::{Life, Machine, Repository};
-use crate::support::system;
+use boot_tests::life::{Life, Machine, Repository};
+use boot_tests::system;
 
 const GIB: u64 = 1 << 30;
 const DOWN: &str = "\x1b[B";

@@ -1,8 +1,5 @@
 //! Disks that few have, booted in QEMU and judged from inside. They take minutes and packages of their own, so they are only
 //! there with the feature `matrix`.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod bootupd;
 mod selinux;

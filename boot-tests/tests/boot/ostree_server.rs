@@ -11,11 +11,11 @@ use bootwright::source::ostree::Policy;
 use bootwright::trust::Keys;
 use qemu_tests::test_os;
 
-use crate::support::disk::{BuiltDisk, build_from};
-use crate::support::guest::Guest;
-use crate::support::server::Server;
-use crate::support::system;
+use boot_tests::disk::{BuiltDisk, build_from};
+use boot_tests::guest::Guest;
+use boot_tests::system;
 use qemu_tests::oracle;
+use qemu_tests::server::Server;
 
 const BRANCH: &str = "debian/x86_64/main";
 

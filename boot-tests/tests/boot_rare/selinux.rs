@@ -7,16 +7,17 @@ use bootwright::request::BootloaderChoice;
 use bootwright::smoke::{Changes, DiskFormat, Drive, Firmware};
 use qemu_tests::selinux_os;
 
-use crate::support::disk::{UsedDisk, build_as};
-use crate::support::guest::Guest;
-use crate::support::login::Session;
-use crate::support::system;
+use boot_tests::disk::{UsedDisk, build_as};
+use boot_tests::guest::Guest;
+use boot_tests::login::Session;
+use boot_tests::system;
 
 const GIB: u64 = 1 << 30;
 
-/// The entries on the ESP as the disk is built, and when the second deployment runs.
+/// The entries on the ESP as the disk is built, and when the second deployment runs: generation 2 was written when it was made,
+/// with the running system first, and 3 when that had shut down.
 const FIRST: &str = "ostree-1-1.conf";
-const DEPLOYED: &str = "ostree-2-1.conf\nostree-2-2.conf";
+const DEPLOYED: &str = "ostree-3-1.conf\nostree-3-2.conf";
 
 const CONFIG: &str = r#"
 [[customizations.user]]

@@ -14,9 +14,8 @@ use tempfile::TempDir;
 
 use super::disk::{BuiltDisk, UsedDisk, build_as};
 use super::guest::Guest;
-use super::server::Server;
 use super::system;
-use qemu_tests::oracle;
+use qemu_tests::{oracle, server::Server};
 
 pub const BRANCH: &str = "debian/main";
 

@@ -4,8 +4,8 @@ use bootwright::request::BootloaderChoice;
 use bootwright::smoke::{Arch, Firmware};
 use qemu_tests::test_os;
 
-use crate::support::guest::Guest;
-use crate::support::life::{Life, Machine, Repository};
+use boot_tests::guest::Guest;
+use boot_tests::life::{Life, Machine, Repository};
 
 #[test]
 fn with_secure_boot_and_systemd_boot_upgrades_and_rollbacks_reach_the_esp_and_a_power_cut_leaves_it_bootable() {

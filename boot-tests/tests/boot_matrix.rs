@@ -2,9 +2,7 @@
 //! second upgrade and two power cuts.
 //!
 //! A row that came to its end leaves a file in the target directory and is not run again (`BOOT_MATRIX_FRESH=1` forgets them);
-//! `qemu-tests/BOOT-MATRIX.md` is made of these files. `BOOT_MATRIX_ROWS=regex` picks rows, `BOOT_MATRIX_JOBS=n` says how many run side by side.
-
-mod support;
+//! `boot-tests/BOOT-MATRIX.md` is made of these files. `BOOT_MATRIX_ROWS=regex` picks rows, `BOOT_MATRIX_JOBS=n` says how many run side by side.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +17,7 @@ use bootwright::smoke::{Arch, Firmware, Regex};
 use qemu_tests::{Architecture, Suite, oracle, test_os_of};
 use serde_json::{Value, json};
 
-use support::life::{Life, Machine, Repository};
+use boot_tests::life::{Life, Machine, Repository};
 
 #[derive(Clone, Copy)]
 struct Row {

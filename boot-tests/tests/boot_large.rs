@@ -1,14 +1,12 @@
 //! The large system: 60,000 files in eight layers. Slow, so it is only there with the feature `large`.
 
-mod support;
-
 use bootwright::output::OutputType;
 use bootwright::smoke::{Changes, Drive, Firmware, Regex};
 use qemu_tests::large_os;
 
-use support::disk::build;
-use support::guest::Guest;
-use support::system::{self, Room};
+use boot_tests::disk::build;
+use boot_tests::guest::Guest;
+use boot_tests::system::{self, Room};
 
 #[test]
 fn a_disk_of_sixty_thousand_files_boots_to_a_login_prompt_and_is_whole() {
