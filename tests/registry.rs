@@ -1,16 +1,19 @@
-//! Images in a registry: Debian's docker-registry, filled by skopeo, and what happens when it or the network misbehaves.
+//! Images in a registry: Debian's docker-registry, filled by skopeo.
+
+mod credentials;
+mod network;
+mod places;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::support;
 use crate::support::mini_image::{Layout, MiniImage, small_partitions};
 use crate::support::nginx::Authority;
 use crate::support::program;
-use crate::support::registry::{Doors, PASSWORD, Registry, USER, Way, auth_file};
+use crate::support::registry::{Doors, Registry};
 use crate::support::tar::file;
 use qemu_tests::oracle;
-use qemu_tests::server::Fault;
 
 const SEED: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -150,49 +153,6 @@ fn the_platform_is_chosen_out_of_an_index() {
 }
 
 #[test]
-fn a_password_opens_the_registry_and_is_never_shown() {
-    let (place, registry) = (Place::new(), Registry::start(Doors::Basic, None));
-    registry.store(&place.layout.reference(), "os:1", &[]);
-    let name = registry.name("os:1");
-    let host = format!("127.0.0.1:{}", registry.port);
-    place.refuses(&docker(&name), &[NO_TLS], &["refuses it to strangers", "skopeo login"]);
-    let wrong = auth_file(&place.path("wrong.json"), &host, USER, "wrong horse");
-    let said =
-        place.refuses(&docker(&name), &[NO_TLS, "--authfile", &wrong], &["refuses it to the user that was named"]);
-    assert!(!said.contains("horse"), "{said}");
-    place.refuses(&docker(&name), &[NO_TLS, "--authfile", "/nowhere/auth.json"], &["/nowhere/auth.json", "not there"]);
-    // skopeo's own file, where podman looks for it.
-    let own = place.path("home/.config/containers/auth.json");
-    fs::create_dir_all(own.parent().unwrap()).unwrap();
-    let login = ["login", "--tls-verify=false", "-u", USER, "-p", PASSWORD, "--authfile", own.to_str().unwrap(), &host];
-    oracle::agrees(&oracle::tool("skopeo", "skopeo"), login);
-    assert!(place.disk(&docker(&name), &[NO_TLS]) == place.wanted(&name));
-    // Docker's, which leaves it to a program.
-    fs::remove_file(&own).unwrap();
-    fs::create_dir_all(place.path("home/.docker")).unwrap();
-    fs::write(place.path("home/.docker/config.json"), r#"{"auths": {}, "credsStore": "pass"}"#).unwrap();
-    place.refuses(&docker(&name), &[NO_TLS], &["docker-credential-pass", "no program is run"]);
-}
-
-#[test]
-fn a_token_is_fetched_once_for_all_layers() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
-    let way = Way::with_tokens(&registry);
-    let name = way.name("os:1");
-    place.refuses(&docker(&name), &[NO_TLS], &["refuses it to strangers"]);
-    let file = auth_file(&place.path("auth.json"), &name, USER, PASSWORD);
-    place.refuses(&docker(&name), &[NO_TLS, "--authfile", &file], &["strangers"]);
-    let file = auth_file(&place.path("auth.json"), &way.name("os"), USER, PASSWORD);
-    let before = way.requests().len();
-    assert!(place.disk(&docker(&name), &[NO_TLS, "--authfile", &file]) == place.wanted(&name));
-    let requests = way.requests().split_off(before);
-    assert_eq!(requests.iter().filter(|path| path.starts_with("/token")).count(), 1, "{requests:?}");
-    let manifests = requests.iter().filter(|path| path.contains("/manifests/")).count();
-    assert_eq!(manifests, 2, "one is answered with the challenge: {requests:?}");
-}
-
-#[test]
 fn certificates_are_checked_unless_the_user_says_otherwise() {
     let place = Place::new();
     let authority = Authority::new();
@@ -211,99 +171,6 @@ fn certificates_are_checked_unless_the_user_says_otherwise() {
     assert!(place.disk(&docker(&name), &[]) == wanted, "certs.d is read");
     let open = Registry::open();
     place.refuses(&docker(&open.name("os:1")), &[], &["127.0.0.1", "--tls-verify=false"]);
-}
-
-#[test]
-fn what_breaks_on_the_way_is_tried_again_and_a_blob_goes_on_where_it_broke_off() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
-    let way = Way::to(&registry);
-    way.fault("/manifests/", Fault::Status(503, 2));
-    way.fault("/blobs/", Fault::Status(429, 1));
-    way.fault(&place.layout.layers[1], Fault::Cut(3));
-    let name = way.name("os:1");
-    assert!(place.disk(&docker(&name), &[NO_TLS]) == place.wanted(&name));
-    let layer = way.requests().into_iter().filter(|path| path.contains(&place.layout.layers[1])).collect::<Vec<_>>();
-    let starts: Vec<u64> =
-        layer.iter().filter_map(|request| request.split_once("bytes=")?.1.strip_suffix('-')?.parse().ok()).collect();
-    assert_eq!(starts.len(), 3, "{layer:?}");
-    assert!(starts.is_sorted() && starts[0] > 1_000_000, "{starts:?}");
-}
-
-#[test]
-fn what_is_not_what_its_digest_says_is_refused() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
-    let (layer, digest) = (&place.layout.layers[1], &place.layout.manifest_digest);
-    let way = Way::to(&registry);
-    let name = docker(&way.name("os:1"));
-    way.fault(layer, Fault::Garble);
-    place.refuses(&name, &[NO_TLS], &["layer 1", "it has the digest"]);
-    way.fault("/manifests/", Fault::Garble);
-    place.refuses(&name, &[NO_TLS], &["the registry serves sha256:", digest]);
-    place.refuses(&format!("{name}@{digest}"), &[NO_TLS], &["the registry serves sha256:", digest]);
-    let other = "f".repeat(64);
-    place.refuses(
-        &docker(&registry.name(&format!("os@sha256:{other}"))),
-        &[NO_TLS],
-        &["is not in the registry", "list-tags"],
-    );
-    place.refuses(&docker(&registry.name("os:none")), &[NO_TLS], &["none", "is not in the registry"]);
-}
-
-#[test]
-fn a_registry_that_falls_silent_is_given_up() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
-    let way = Way::to(&registry);
-    way.fault(&place.layout.layers[0], Fault::Stall);
-    place.refuses(
-        &docker(&way.name("os:1")),
-        &[NO_TLS, "--stall-timeout", "1"],
-        &["layer 0", "did not answer for 1 s"],
-    );
-    let gone = docker(&way.name("os:1"));
-    way.fault("/v2/", Fault::Status(500, 1000));
-    place.refuses(&gone, &[NO_TLS], &["6 attempts failed", "500"]);
-}
-
-#[test]
-fn registries_conf_names_mirrors_and_blocks() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "mirrored/os:1", &[]);
-    let conf = |text: &str| fs::write(place.path("registries.conf"), text).unwrap();
-    let mirror = registry.name("mirrored");
-    conf(&format!(
-        "[[registry]]\nprefix = \"nowhere.invalid/team\"\nlocation = \"nowhere.invalid/team\"\n\
-         [[registry.mirror]]\nlocation = \"127.0.0.1:1/dead\"\ninsecure = true\n\
-         [[registry.mirror]]\nlocation = \"{mirror}\"\ninsecure = true\n"
-    ));
-    let wanted = place.wanted("nowhere.invalid/team/os:1");
-    assert!(
-        place.disk("docker://nowhere.invalid/team/os:1", &[]) == wanted,
-        "the machine follows the name, not the mirror"
-    );
-    conf("[[registry]]\nprefix = \"nowhere.invalid\"\nblocked = true\n");
-    place.refuses("docker://nowhere.invalid/team/os:1", &[], &["registries.conf blocks nowhere.invalid/team/os"]);
-    conf("[[registry]]\nprefix = 7\n");
-    place.refuses("docker://nowhere.invalid/team/os:1", &[], &["registries.conf cannot be used"]);
-}
-
-#[test]
-fn a_proxy_of_the_environment_is_used() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
-    let proxy = Way::to(&registry);
-    let wanted = place.wanted("registry.invalid:80/os:1");
-    let mut command = place.command("docker://registry.invalid:80/os:1", "out", &[NO_TLS]);
-    command.env("http_proxy", format!("http://127.0.0.1:{}", proxy.port)).env_remove("no_proxy").env_remove("NO_PROXY");
-    program::succeed(&mut command);
-    assert!(fs::read(Path::new(&place.path("out/image/disk.raw"))).unwrap() == wanted);
-    assert!(
-        proxy.requests().iter().all(|url| url.starts_with("http://registry.invalid/v2/")),
-        "{:?}",
-        proxy.requests()
-    );
 }
 
 #[test]

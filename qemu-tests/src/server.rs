@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -83,7 +83,7 @@ impl Server {
     }
 }
 
-/// What a client asks, without a body.
+/// What a client asks.
 pub struct Request {
     /// The first line.
     pub line: String,
@@ -91,6 +91,8 @@ pub struct Request {
     pub path: String,
     /// Lines.
     pub headers: Vec<String>,
+    /// As long as the headers say.
+    pub body: Vec<u8>,
 }
 
 impl Request {
@@ -107,10 +109,14 @@ impl Request {
         let mut headers = Vec::new();
         loop {
             match read_line()? {
-                header if header.is_empty() => return Some(Request { line, path, headers }),
+                header if header.is_empty() => break,
                 header => headers.push(header),
             }
         }
+        let length = headers.iter().find_map(|header| header.strip_prefix("content-length: ")?.parse().ok());
+        let mut body = vec![0; length.unwrap_or_default()];
+        reader.read_exact(&mut body).ok()?;
+        Some(Request { line, path, headers, body })
     }
 }
 

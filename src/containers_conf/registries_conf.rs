@@ -15,6 +15,8 @@ pub struct Place {
     pub repository: String,
     /// Without certificates that are checked, or without TLS at all.
     pub insecure: bool,
+    /// Not the registry itself.
+    pub is_mirror: bool,
 }
 
 /// All that is configured, by prefix.
@@ -91,7 +93,7 @@ impl Registries {
     pub fn places(&self, name: &str, by_digest: bool) -> Result<Vec<Place>, ConfError> {
         let fitting = self.0.iter().filter(|(prefix, _)| covers(prefix, name));
         let Some((prefix, (path, registry))) = fitting.max_by_key(|(prefix, _)| prefix.len()) else {
-            return Ok(vec![place(name, false)]);
+            return Ok(vec![place(name, false, false)]);
         };
         if registry.blocked {
             return Err(ConfError::Blocked { path: path.clone(), name: name.to_owned() });
@@ -102,9 +104,9 @@ impl Registries {
             _ => by_digest || !registry.mirror_by_digest_only,
         });
         let mut places: Vec<_> =
-            mirrors.map(|mirror| place(&moved(name, prefix, &mirror.location), mirror.insecure)).collect();
+            mirrors.map(|mirror| place(&moved(name, prefix, &mirror.location), mirror.insecure, true)).collect();
         let own = registry.location.as_ref().map_or_else(|| name.to_owned(), |location| moved(name, prefix, location));
-        places.push(place(&own, registry.insecure));
+        places.push(place(&own, registry.insecure, false));
         Ok(places)
     }
 }
@@ -131,9 +133,9 @@ fn moved(name: &str, prefix: &str, location: &str) -> String {
     format!("{}{}", location.trim_end_matches('/'), behind(prefix, name).unwrap_or_default())
 }
 
-fn place(name: &str, insecure: bool) -> Place {
+fn place(name: &str, insecure: bool, is_mirror: bool) -> Place {
     let (host, repository) = name.split_once('/').unwrap_or((name, ""));
-    Place { host: host.to_owned(), repository: repository.to_owned(), insecure }
+    Place { host: host.to_owned(), repository: repository.to_owned(), insecure, is_mirror }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::blocking;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Certificate, Identity, StatusCode, Version};
 use url::Url;
@@ -33,8 +33,8 @@ pub struct Options {
     /// How long a server may send nothing.
     pub stall_timeout: Duration,
     pub retry: Retry,
-    /// Take any certificate for the host that is asked. What it redirects to is another host's, and not followed.
-    pub unverified: bool,
+    /// The host, without a port, whose certificates are taken whatever they are. Those of all others are checked.
+    pub unverified: Option<String>,
 }
 
 impl Default for Options {
@@ -45,7 +45,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(20),
             stall_timeout: Duration::from_secs(30),
             retry: Retry::default(),
-            unverified: false,
+            unverified: None,
         }
     }
 }
@@ -53,6 +53,8 @@ impl Default for Options {
 /// A client that any number of threads may use.
 pub struct Client {
     inner: blocking::Client,
+    /// The host whose certificates are not checked, and who talks to it.
+    unverified: Option<(String, blocking::Client)>,
     /// Whether the last answer came over HTTP/2.
     http2: AtomicBool,
     stall: Duration,
@@ -61,29 +63,19 @@ pub struct Client {
 
 impl Client {
     pub fn new(options: &Options) -> Result<Self, HttpError> {
-        let mut builder = blocking::Client::builder()
-            .user_agent(concat!("bootwright/", env!("CARGO_PKG_VERSION")))
-            // Objects are hashed as they are stored.
-            .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
-            .redirect(Policy::custom(follow))
-            .referer(false)
-            .connect_timeout(options.connect_timeout)
-            // Of a blocking client this is the time for one answer or one read, not for the whole file.
-            .timeout(options.stall_timeout)
-            .tcp_nodelay(true)
-            .http2_initial_stream_window_size(STREAM_WINDOW)
-            .http2_initial_connection_window_size(STREAM_WINDOW * STREAMS);
-        if options.unverified {
-            builder = builder.tls_danger_accept_invalid_certs(true).redirect(Policy::custom(follow_at_home));
-        }
-        if let Some(pem) = &options.authority {
-            builder = builder.tls_certs_merge(authorities(pem)?);
-        }
-        if let Some((certificate, key)) = &options.client_certificate {
-            builder = builder.identity(identity(certificate, key)?);
-        }
-        let inner = builder.build().map_err(|error| HttpError::Setup { why: error.to_string() })?;
-        Ok(Self { inner, http2: AtomicBool::new(false), stall: options.stall_timeout, retry: options.retry })
+        let inner = build(builder(options)?)?;
+        let unverified = options.unverified.clone().map(|host| {
+            let builder = builder(options)?.tls_danger_accept_invalid_certs(true);
+            Ok((host, build(builder.redirect(Policy::custom(follow_at_home)))?))
+        });
+        let unverified = unverified.transpose()?;
+        Ok(Self {
+            inner,
+            unverified,
+            http2: AtomicBool::new(false),
+            stall: options.stall_timeout,
+            retry: options.retry,
+        })
     }
 
     /// One attempt. An answer that is no success is an error.
@@ -92,8 +84,34 @@ impl Client {
     }
 
     /// One attempt with headers of the caller's; any answer will do. To another host `Authorization` is not carried on.
-    pub fn ask(&self, url: &Url, headers: HeaderMap) -> Result<Answer, HttpError> {
-        self.send(url, self.inner.get(url.clone()).headers(headers))
+    pub fn ask(&self, url: &Url, mut headers: HeaderMap) -> Result<Answer, HttpError> {
+        let answer = self.send(url, self.of(url).get(url.clone()).headers(headers.clone()))?;
+        let Some(next) = self.leads_away(&answer)? else { return Ok(answer) };
+        headers.remove(AUTHORIZATION);
+        self.send(&next, self.inner.get(next.clone()).headers(headers))
+    }
+
+    /// Where a host whose certificates are not checked sends its caller: to another one, whose certificates are.
+    fn leads_away(&self, answer: &Answer) -> Result<Option<Url>, HttpError> {
+        if self.unverified.is_none() || !answer.status.is_redirection() {
+            return Ok(None);
+        }
+        let from = answer.body.response.url();
+        let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        match location.and_then(|location| from.join(location).ok()) {
+            Some(next) if is_downgrade(from, &next) => {
+                Err(HttpError::Redirect { url: without_secrets(from), why: downgrade(&next) })
+            }
+            next => Ok(next),
+        }
+    }
+
+    /// Who talks to the host of this URL.
+    fn of(&self, url: &Url) -> &blocking::Client {
+        match &self.unverified {
+            Some((host, client)) if url.host_str() == Some(host) => client,
+            _ => &self.inner,
+        }
     }
 
     /// Sends a form; one attempt.
@@ -101,7 +119,7 @@ impl Client {
         let mut body = url::form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(form);
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-        self.send(url, self.inner.post(url.clone()).header(CONTENT_TYPE, form).body(body.finish()))
+        self.send(url, self.of(url).post(url.clone()).header(CONTENT_TYPE, form).body(body.finish()))
     }
 
     fn send(&self, url: &Url, request: blocking::RequestBuilder) -> Result<Answer, HttpError> {
@@ -159,6 +177,33 @@ impl Answer {
     }
 }
 
+/// A client as the options say, which checks certificates.
+fn builder(options: &Options) -> Result<blocking::ClientBuilder, HttpError> {
+    let mut builder = blocking::Client::builder()
+        .user_agent(concat!("bootwright/", env!("CARGO_PKG_VERSION")))
+        // Objects are hashed as they are stored.
+        .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
+        .redirect(Policy::custom(follow))
+        .referer(false)
+        .connect_timeout(options.connect_timeout)
+        // Of a blocking client this is the time for one answer or one read, not for the whole file.
+        .timeout(options.stall_timeout)
+        .tcp_nodelay(true)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(STREAM_WINDOW * STREAMS);
+    if let Some(pem) = &options.authority {
+        builder = builder.tls_certs_merge(authorities(pem)?);
+    }
+    if let Some((certificate, key)) = &options.client_certificate {
+        builder = builder.identity(identity(certificate, key)?);
+    }
+    Ok(builder)
+}
+
+fn build(builder: blocking::ClientBuilder) -> Result<blocking::Client, HttpError> {
+    builder.build().map_err(|error| HttpError::Setup { why: error.to_string() })
+}
+
 /// Up to ten times, never twice to the same place, never from https to http.
 fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     let next = attempt.url();
@@ -169,11 +214,19 @@ fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     if attempt.previous().len() > REDIRECTS {
         return attempt.error(format!("it redirects more than {REDIRECTS} times"));
     }
-    if next.scheme() != "https" && attempt.previous().iter().any(|url| url.scheme() == "https") {
-        let why = format!("it redirects from https to {}", without_secrets(next));
+    if attempt.previous().iter().any(|url| is_downgrade(url, next)) {
+        let why = downgrade(next);
         return attempt.error(why);
     }
     attempt.follow()
+}
+
+fn is_downgrade(from: &Url, to: &Url) -> bool {
+    from.scheme() == "https" && to.scheme() != "https"
+}
+
+fn downgrade(to: &Url) -> String {
+    format!("it redirects from https to {}", without_secrets(to))
 }
 
 /// A redirect to another host is the answer.

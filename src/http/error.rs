@@ -52,6 +52,11 @@ impl HttpError {
         }
     }
 
+    /// What went wrong, in the last attempt where there were several.
+    pub fn last(&self) -> &Self {
+        if let Self::GivenUp { last, .. } = self { last } else { self }
+    }
+
     /// Whether the server says that there is no such file. Stores that list nothing to strangers answer 403 for what is not
     /// there; libostree takes both alike.
     pub fn is_not_found(&self) -> bool {

@@ -18,3 +18,4 @@ pub mod store;
 pub mod sysroot;
 pub mod tar;
 pub mod walk;
+pub mod way;

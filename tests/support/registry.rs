@@ -1,17 +1,16 @@
-//! Debian's docker-registry, filled by skopeo, and a way to it on which things go wrong.
+//! Debian's docker-registry, filled by skopeo.
 
-use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{fs, thread};
+
+use base64ct::{Base64, Encoding};
 
 use super::nginx::Authority;
 use super::repository_of_registry::Repository;
 use qemu_tests::oracle;
-use qemu_tests::server::{self, Fault, Faults, Request};
 
 pub const USER: &str = "warden";
 pub const PASSWORD: &str = "correct horse";
@@ -97,125 +96,9 @@ impl Drop for Registry {
     }
 }
 
-/// A server before a registry of http.
-pub struct Way {
-    pub port: u16,
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    registry: u16,
-    /// By what the path contains.
-    faults: Faults,
-    requests: Mutex<Vec<String>>,
-    /// Asks for tokens of the server that is at this way as well.
-    tokens: bool,
-    port: u16,
-}
-
-impl Way {
-    pub fn to(registry: &Registry) -> Way {
-        Way::start(registry, false)
-    }
-
-    /// A way on which everything needs a token, that [`USER`] gets with [`PASSWORD`] and nobody else.
-    pub fn with_tokens(registry: &Registry) -> Way {
-        Way::start(registry, true)
-    }
-
-    fn start(registry: &Registry, tokens: bool) -> Way {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (faults, requests) = (Faults::default(), Mutex::default());
-        let shared = Arc::new(Shared { registry: registry.port, faults, requests, tokens, port });
-        let for_threads = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&for_threads);
-                thread::spawn(move || answer(&stream, &shared));
-            }
-        });
-        Way { port, shared }
-    }
-
-    pub fn name(&self, name: &str) -> String {
-        format!("127.0.0.1:{}/{name}", self.port)
-    }
-
-    /// Requests whose path contains `part` meet this fault from now on.
-    pub fn fault(&self, part: &str, fault: Fault) {
-        self.shared.faults.set(part, fault);
-    }
-
-    /// `PATH` or `PATH RANGE` of each request so far.
-    pub fn requests(&self) -> Vec<String> {
-        self.shared.requests.lock().unwrap().clone()
-    }
-}
-
-/// One request on one connection.
-fn answer(mut stream: &TcpStream, shared: &Shared) -> Option<()> {
-    let Request { line, path, headers } = Request::read(stream)?;
-    let header =
-        |name: &str| headers.iter().find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned));
-    let range = header("range").map(|range| format!(" {range}")).unwrap_or_default();
-    shared.requests.lock().unwrap().push(format!("{path}{range}"));
-    if let Some(query) = path.strip_prefix("/token?") {
-        return token(stream, query, header("authorization").as_deref());
-    }
-    if shared.tokens && header("authorization").as_deref() != Some("Bearer good") {
-        let realm = format!("http://127.0.0.1:{}/token", shared.port);
-        let challenge = format!("Bearer realm=\"{realm}\",service=\"way\",scope=\"repository:os:pull\"");
-        return status(stream, 401, &format!("WWW-Authenticate: {challenge}\r\n"));
-    }
-    let fault = shared.faults.take(|part| path.contains(part));
-    if let Some(Fault::Status(code, _)) = fault {
-        return status(stream, code, "Retry-After: 0\r\n");
-    }
-    let mut bytes = ask_registry(shared.registry, &line, &headers)?;
-    let body = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    match fault {
-        Some(Fault::Cut(_)) => bytes.truncate(body + (bytes.len() - body) / 2),
-        Some(Fault::Garble) => bytes[body..].iter_mut().rev().take(4).for_each(|byte| *byte ^= 1),
-        Some(Fault::Stall) => bytes.truncate(body),
-        _ => {}
-    }
-    stream.write_all(&bytes).ok()?;
-    if let Some(Fault::Stall) = fault {
-        thread::sleep(Duration::from_secs(600));
-    }
-    stream.shutdown(std::net::Shutdown::Both).ok()
-}
-
-/// Everything that the registry answers.
-fn ask_registry(port: u16, line: &str, headers: &[String]) -> Option<Vec<u8>> {
-    let mut upstream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    let kept = headers.iter().filter(|line| !line.starts_with("connection:") && !line.starts_with("authorization:"));
-    let kept: String = kept.map(|line| format!("{line}\r\n")).collect();
-    upstream.write_all(format!("{line}\r\n{kept}connection: close\r\n\r\n").as_bytes()).ok()?;
-    let mut bytes = Vec::new();
-    upstream.read_to_end(&mut bytes).ok()?;
-    Some(bytes)
-}
-
-fn token(mut stream: &TcpStream, query: &str, authorization: Option<&str>) -> Option<()> {
-    use base64ct::Encoding;
-    let known = base64ct::Base64::encode_string(format!("{USER}:{PASSWORD}").as_bytes());
-    if authorization != Some(&format!("Basic {known}")) || query != "service=way&scope=repository%3Aos%3Apull" {
-        return status(stream, 401, "");
-    }
-    let text = r#"{"token": "good", "expires_in": 300}"#;
-    write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{text}", text.len()).ok()
-}
-
-fn status(stream: &TcpStream, status: u16, headers: &str) -> Option<()> {
-    server::status_line(stream, status, &format!("{headers}Connection: close\r\n"))
-}
-
 /// An `auth.json` with one entry, as skopeo login writes it.
 pub fn auth_file(path: &Path, host: &str, user: &str, password: &str) -> String {
-    use base64ct::Encoding;
-    let auth = base64ct::Base64::encode_string(format!("{user}:{password}").as_bytes());
+    let auth = Base64::encode_string(format!("{user}:{password}").as_bytes());
     fs::write(path, serde_json::json!({"auths": {host: {"auth": auth}}}).to_string()).unwrap();
     path.display().to_string()
 }

@@ -78,15 +78,25 @@ impl RegistryError {
             }
             Self::Denied { .. } => "the user may not read it, or there is no such image",
             Self::NoImage { .. } => "skopeo list-tags docker://HOST/REPOSITORY shows the tags",
-            Self::Http(HttpError::Tls { .. }) => {
-                "an authority of your own goes with --tls-ca; --tls-verify=false takes any certificate, and http"
-            }
-            Self::Http(HttpError::Connect { .. }) => "a registry without TLS is asked with --tls-verify=false",
+            Self::Http(error) => return http_hint(error.last()).map(str::to_owned),
             Self::Conf(ConfError::Blocked { .. }) => {
                 "the administrator of this machine does not want images from there"
             }
             _ => return None,
         };
         Some(text.to_owned())
+    }
+}
+
+fn http_hint(error: &HttpError) -> Option<&'static str> {
+    match error {
+        HttpError::Tls { .. } => Some(
+            "an authority of your own goes with --tls-ca; --tls-verify=false takes any certificate of the registry that is named, \
+             and http",
+        ),
+        HttpError::Connect { url, .. } if url.scheme() == "https" => {
+            Some("a registry without TLS is asked with --tls-verify=false")
+        }
+        _ => None,
     }
 }

@@ -20,7 +20,7 @@ use super::{Limits, Platform, Resolved, Source, json};
 use crate::container_trust::{Identity, InRegistry, Keeping, Policy, Signatures};
 use crate::containers_conf::{Place, Registries, certificates, credentials};
 use crate::digest::Digest;
-use crate::http::{self, Client, HttpError};
+use crate::http::{self, HttpError, Retry};
 use crate::image_ref::RegistryRef;
 use blob::Blob;
 pub use error::{RegistryError, Result};
@@ -28,6 +28,9 @@ use session::Session;
 
 /// Layers that are fetched at once. Most registries serve a connection slower than a line could carry.
 const LAYERS_AT_ONCE: usize = 6;
+
+/// Attempts to find an image in a mirror: there is another place.
+const OF_MIRRORS: u32 = 2;
 
 /// Of a manifest whose size nobody announced, in bytes; the registries' own limit.
 const LONGEST_MANIFEST: u64 = 4 << 20;
@@ -43,7 +46,8 @@ pub struct Access {
     pub http: http::Options,
     /// The only file with credentials that is read; else those of the machine's places are.
     pub authfile: Option<PathBuf>,
-    /// Whether certificates are checked; `None` leaves it to registries.conf. Without, http is taken as well.
+    /// Whether certificates of the registry that is named are checked; `None` leaves it to registries.conf, which speaks for
+    /// mirrors in any case. Without, http is taken as well.
     pub tls_verify: Option<bool>,
 }
 
@@ -93,29 +97,35 @@ impl Registry {
 
     /// By TLS; by http only where certificates are not checked, and only when nothing there speaks TLS.
     fn open(&self, place: &Place) -> Result<(Arc<Session>, First)> {
-        let unverified = self.access.tls_verify.map_or(place.insecure, |verify| !verify);
+        let unverified = match self.access.tls_verify {
+            Some(true) => false,
+            Some(false) => place.insecure || !place.is_mirror,
+            None => place.insecure,
+        };
         let mut session = self.session(place, "https", unverified)?;
         if unverified && session.greet().is_err_and(|error| speaks_no_tls(&error)) {
             session = self.session(place, "http", unverified)?;
         }
-        let first = self.first(&session)?;
+        let retry =
+            Retry { attempts: if place.is_mirror { OF_MIRRORS } else { session.retry().attempts }, ..session.retry() };
+        let first = self.first(&session, retry)?;
         Ok((Arc::new(session), first))
     }
 
     fn session(&self, place: &Place, scheme: &str, unverified: bool) -> Result<Session> {
-        let mut options = http::Options { unverified, ..self.access.http.clone() };
+        let mut options = self.access.http.clone();
         let of_host = certificates(&place.host)?;
         if let Some(pem) = of_host.authority {
             options.authority = Some([options.authority.unwrap_or_default(), pem].join(&b'\n'));
         }
         options.client_certificate = options.client_certificate.or(of_host.client);
         let found = credentials(self.access.authfile.as_deref(), &place.host, &place.repository)?;
-        Session::new(Client::new(&options)?, scheme, place.clone(), found)
+        Session::new(options, unverified, scheme, place.clone(), found)
     }
 
     /// The manifest or index that the reference names, with the digest of its bytes.
-    fn first(&self, session: &Session) -> Result<First> {
-        let (headers, bytes) = manifest(session, self.reference.asked())?;
+    fn first(&self, session: &Session, retry: Retry) -> Result<First> {
+        let (headers, bytes) = manifest(session, self.reference.asked(), retry)?;
         let digest = Digest::of(&bytes);
         let announced = headers.get(CONTENT_DIGEST).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let wanted = self.reference.digest.map(|digest| digest.to_string()).or(announced);
@@ -167,7 +177,7 @@ impl Documents for Registry {
             return Ok(Box::new(Cursor::new(first.bytes.clone())));
         }
         let digest = json::announced(descriptor, what)?.digest;
-        let (_, bytes) = manifest(session, &digest.to_string())?;
+        let (_, bytes) = manifest(session, &digest.to_string(), session.retry())?;
         Ok(Box::new(Cursor::new(bytes)))
     }
 
@@ -182,9 +192,9 @@ impl Documents for Registry {
 }
 
 /// A manifest by tag or digest, with the headers it came with.
-fn manifest(session: &Session, asked: &str) -> Result<(HeaderMap, Vec<u8>)> {
+fn manifest(session: &Session, asked: &str, retry: Retry) -> Result<(HeaderMap, Vec<u8>)> {
     let accept = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(MANIFESTS))]);
-    session.retry().run(|| {
+    retry.run(|| {
         let answer = session.ask(&format!("manifests/{asked}"), &accept)?;
         match answer.status {
             StatusCode::NOT_FOUND => Err(RegistryError::NoImage { name: format!("{}, {asked},", session.name()) }),

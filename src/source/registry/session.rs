@@ -11,7 +11,7 @@ use url::Url;
 use super::challenge::{Challenge, challenge};
 use super::{RegistryError, Result};
 use crate::containers_conf::{Credentials, Found, Place};
-use crate::http::{Answer, Client, HttpError, Retry, without_secrets};
+use crate::http::{self, Answer, Client, HttpError, Retry, without_secrets};
 
 /// A token is a kilobyte or two.
 const TOKEN_LIMIT: u64 = 1 << 20;
@@ -36,12 +36,13 @@ struct Token {
 }
 
 impl Session {
-    /// Nothing is asked yet.
-    pub fn new(client: Client, scheme: &str, place: Place, found: Found) -> Result<Self> {
+    /// Nothing is asked yet. `unverified`: certificates of this host are taken whatever they are.
+    pub fn new(mut options: http::Options, unverified: bool, scheme: &str, place: Place, found: Found) -> Result<Self> {
         let host = if place.host == HUB.0 { HUB.1 } else { &place.host };
         let base = format!("{scheme}://{host}/v2/{}/", place.repository);
         let base = Url::parse(&base).map_err(|_| RegistryError::Url { name: base })?;
-        Ok(Self { client, base, place, found, authorization: Mutex::default() })
+        options.unverified = base.host_str().filter(|_| unverified).map(str::to_owned);
+        Ok(Self { client: Client::new(&options)?, base, place, found, authorization: Mutex::default() })
     }
 
     /// Whether somebody is there who speaks the protocol of this session; one attempt, and any answer will do
@@ -113,7 +114,8 @@ impl Session {
             why: why.to_owned(),
         };
         let url = Url::parse(realm).ok().filter(Url::has_host).ok_or_else(|| wrong("which is no URL"))?;
-        if self.base.scheme() == "https" && url.scheme() != "https" {
+        let is_secret = self.found.credentials.is_some() && url.host() != self.base.host();
+        if url.scheme() != "https" && (self.base.scheme() == "https" || is_secret) {
             return Err(wrong("which would read them on the way"));
         }
         let answer = self.retry().run(|| self.ask_for_token(&url, service, scope))?;
