@@ -1,5 +1,7 @@
 //! Images come in whole and verified, or not at all. Layouts are written here, copied by skopeo.
 
+mod platforms;
+
 use std::fs;
 
 use crate::layout;
@@ -133,50 +135,6 @@ fn compressed_and_cut_archives_are_refused() {
     assert!(write(&tar(&[Entry::File("index.json", &[b' '; 5000])])[..3000]).contains("is cut off at 3000 bytes"));
     assert!(write(&files("x")).ends_with("it has no file oci-layout"));
     assert!(write(b"no tar at all").contains("is not a tar archive"));
-}
-
-#[test]
-fn an_index_is_resolved_to_one_platform() {
-    let layout = Layout::empty();
-    let mut arm = layout.image(&[Layer::gzip(&files("arm"))], "arm64");
-    let mut amd = layout.image(&[Layer::gzip(&files("amd"))], "amd64");
-    let mut attestation = layout.put(b"{}", "application/vnd.oci.image.manifest.v1+json");
-    arm["platform"] = json!({ "architecture": "arm64", "os": "linux", "variant": "v8" });
-    amd["platform"] = json!({ "architecture": "amd64", "os": "linux" });
-    attestation["platform"] = json!({ "architecture": "unknown", "os": "unknown" });
-    let index = |manifests: serde_json::Value| {
-        let bytes = json!({ "schemaVersion": 2, "manifests": manifests }).to_string();
-        layout.index(&[layout.put(bytes.as_bytes(), "application/vnd.oci.image.index.v1+json")]);
-    };
-    let name = format!("oci:{}", layout.path().display());
-    index(json!([attestation, arm, amd]));
-    assert_eq!(load(&name, Some("aarch64")).unwrap().architecture, "arm64");
-    assert_eq!(content(&load(&name, Some("amd64")).unwrap(), 0, "usr/a"), b"amd");
-    let refusal = load(&name, Some("s390x")).unwrap_err();
-    assert!(refusal.to_string().ends_with("only for linux/arm64/v8, linux/amd64"), "{refusal}");
-    assert!(refusal.hint().unwrap().contains("--target-arch"));
-    index(json!([attestation, arm]));
-    assert_eq!(layout.load().unwrap().architecture, "arm64", "the only one there is");
-}
-
-#[test]
-fn one_of_several_images_has_to_be_named() {
-    let layout = Layout::empty();
-    let mut images = ["a", "b"].map(|text| layout.image(&[Layer::gzip(&files(text))], "amd64"));
-    for (image, tag) in images.iter_mut().zip(["v1", "example.org/os:v2"]) {
-        image["annotations"] = json!({ "org.opencontainers.image.ref.name": tag });
-    }
-    layout.index(&images);
-    assert!(layout.refusal().ends_with("contains 2 images; name one of its tags: v1, example.org/os:v2"));
-    let image = load(&format!("oci:{}:example.org/os:v2", layout.path().display()), None).unwrap();
-    assert_eq!(content(&image, 0, "usr/a"), b"b");
-}
-
-#[test]
-fn an_image_for_another_architecture_is_refused() {
-    let layout = Layout::of(&[Layer::gzip(&files("x"))]);
-    let refusal = load(&format!("oci:{}", layout.path().display()), Some("riscv64")).unwrap_err().to_string();
-    assert_eq!(refusal, "the image is for linux/amd64, but linux/riscv64 is wanted");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest};
 
 use super::directory::Directory;
-use super::documents::{self, Documents};
+use super::documents::{self, Documents, Found};
 use super::oci_layout::Files;
 use super::{Error, Limits, Platform, Resolved, Result, Source, json};
 use crate::container_trust::{Identity, InDirectory, Policy, Signatures};
@@ -59,8 +59,7 @@ impl Source for Dir {
         let bytes = documents::read(file, limits.manifest, MANIFEST, &self.0.location())?;
         let top = documents::describe(&bytes, MANIFEST)?;
         let documents = Described { dir: self, top: top.digest().clone() };
-        let (manifest, manifest_digest) = documents::manifest(&documents, top, platform, limits)?;
-        let config = documents::config(&documents, &manifest, platform, limits)?;
+        let Found { manifest, manifest_digest, config } = documents::find(&documents, top, platform, limits)?;
         let index = (bytes != manifest).then_some(bytes);
         Ok(Resolved { manifest, manifest_digest, config, index, ref_name: None })
     }

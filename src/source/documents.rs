@@ -82,13 +82,27 @@ struct DescribedConfig {
     media_type: Option<String>,
 }
 
-/// The manifest for `platform`, byte for byte, with its digest.
-pub fn manifest(
+/// The documents of one image, byte for byte.
+pub struct Found {
+    pub manifest: Vec<u8>,
+    pub manifest_digest: Digest,
+    pub config: Vec<u8>,
+}
+
+/// The image for `platform` that `top` is or leads to; refused when its config says that it is for another one.
+pub fn find(documents: &dyn Documents, top: Descriptor, platform: &Platform, limits: &Limits) -> Result<Found> {
+    let (manifest, manifest_digest, platform) = manifest(documents, top, platform.clone(), limits)?;
+    let config = config(documents, &manifest, &platform, limits)?;
+    Ok(Found { manifest, manifest_digest, config })
+}
+
+/// The manifest for `platform` with its digest, and the platform it was chosen for.
+fn manifest(
     documents: &dyn Documents,
     mut descriptor: Descriptor,
-    platform: &Platform,
+    mut platform: Platform,
     limits: &Limits,
-) -> Result<(Vec<u8>, Digest)> {
+) -> Result<(Vec<u8>, Digest, Platform)> {
     for _ in 0..DEEPEST {
         let media_type = descriptor.media_type().to_string();
         let read = |what| {
@@ -98,15 +112,17 @@ pub fn manifest(
         };
         match kind(&media_type) {
             Some(DocumentKind::Manifest) => {
-                return Ok((read("the manifest")?, json::announced(&descriptor, "the manifest")?.digest));
+                let digest = json::announced(&descriptor, "the manifest")?.digest;
+                return Ok((read("the manifest")?, digest, platform));
             }
             Some(DocumentKind::Index) => {
                 let index: ImageIndex = json::parse(&read("the image index")?, "the image index")?;
                 let images: Vec<_> = index.manifests().iter().collect();
-                descriptor = match documents.only_one(&images) {
-                    Some(kept) => kept.clone(),
-                    None => platform.choose(&images, &documents.location())?.clone(),
+                let (chosen, wanted) = match documents.only_one(&images) {
+                    Some(kept) => (kept, platform),
+                    None => platform.choose(&images, &documents.location())?,
                 };
+                (descriptor, platform) = (chosen.clone(), wanted);
             }
             None => {
                 let what = format!("{} in {}", descriptor.digest(), documents.location());
@@ -117,8 +133,7 @@ pub fn manifest(
     Err(Error::NestedTooDeep { depth: DEEPEST })
 }
 
-/// The config that `manifest` names, byte for byte; refused when it is for another platform.
-pub fn config(documents: &dyn Documents, manifest: &[u8], platform: &Platform, limits: &Limits) -> Result<Vec<u8>> {
+fn config(documents: &dyn Documents, manifest: &[u8], platform: &Platform, limits: &Limits) -> Result<Vec<u8>> {
     let manifest: ImageManifest = json::parse(manifest, "the manifest")?;
     let descriptor = manifest.config();
     let media_type = descriptor.media_type().to_string();

@@ -126,7 +126,9 @@ impl Error {
         match self {
             Self::CompressedArchive { compression, .. } => Some(format!("unpack it first, with {compression} -d")),
             Self::DirectoryForArchive { .. } => Some("directories are named by `oci:` or `dir:`".to_owned()),
-            Self::NoPlatform { .. } | Self::WrongPlatform { .. } => Some("choose one with --target-arch".to_owned()),
+            Self::NoPlatform { .. } | Self::WrongPlatform { .. } => {
+                Some("choose one with --target-arch, or name one by its digest".to_owned())
+            }
             Self::Layer { source: layer::Error::TooLarge { .. }, .. } => {
                 Some("a larger --max-layer-size allows it".to_owned())
             }

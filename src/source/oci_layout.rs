@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use oci_spec::image::{Descriptor, ImageIndex};
 use serde::Deserialize;
 
-use super::documents::{self, Documents};
+use super::documents::{self, Documents, Found};
 use super::{Error, Limits, Platform, Resolved, Result, Source, json};
 use crate::container_trust::Identity;
 
@@ -40,10 +40,9 @@ impl<F: Files> Source for OciLayout<F> {
     fn resolve(&self, platform: &Platform, limits: &Limits) -> Result<Resolved> {
         self.check_layout()?;
         let index: ImageIndex = json::parse(&self.file("index.json", limits.manifest)?, "index.json")?;
-        let entry = self.entry(&index, platform)?;
+        let (entry, platform) = self.entry(&index, platform)?;
         let ref_name = ref_name(entry).map(str::to_owned);
-        let (manifest, manifest_digest) = documents::manifest(self, entry.clone(), platform, limits)?;
-        let config = documents::config(self, &manifest, platform, limits)?;
+        let Found { manifest, manifest_digest, config } = documents::find(self, entry.clone(), &platform, limits)?;
         Ok(Resolved { manifest, manifest_digest, config, index: None, ref_name })
     }
 
@@ -92,14 +91,15 @@ impl<F: Files> OciLayout<F> {
         documents::read(file, limit, name, &self.files.location())
     }
 
-    /// The entry of `index.json` that has the tag, or the only one. Entries without names but with platforms are one image.
-    fn entry<'a>(&self, index: &'a ImageIndex, platform: &Platform) -> Result<&'a Descriptor> {
+    /// The entry of `index.json` that has the tag, or the only one, and what it has to be for. Entries without names but with
+    /// platforms are one image.
+    fn entry<'a>(&self, index: &'a ImageIndex, platform: &Platform) -> Result<(&'a Descriptor, Platform)> {
         let all = index.manifests();
         let wanted = self.tag.as_deref();
         let found: Vec<&Descriptor> = all.iter().filter(|d| wanted.is_none() || ref_name(d) == wanted).collect();
         let location = self.files.location();
         match (&found[..], wanted) {
-            ([only], _) => Ok(only),
+            ([only], _) => Ok((only, platform.clone())),
             ([], None) => Err(Error::NoImage { location }),
             ([], Some(tag)) => Err(Error::NoSuchTag { location, tag: tag.to_owned(), tags: tags(all) }),
             (several, _) if is_one_image(several) => platform.choose(several, &location),

@@ -1,8 +1,12 @@
-//! Choosing one image of an index that has several (OCI image-spec `image-index.md`).
+//! Choosing one image of an index that has several, as the clients of the machine do (OCI image-spec `image-index.md`;
+//! containers/image `internal/pkg/platform`, `internal/manifest`).
 
 use oci_spec::image::Descriptor;
 
 use super::{Error, Result};
+
+/// Marks an image of zstd layers beside one of gzip layers.
+const ZSTD: &str = "io.github.containers.compression.zstd";
 
 /// The machine an image is wanted for. Its system is always Linux.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,25 +26,25 @@ impl Platform {
         self.architecture.as_deref()
     }
 
-    /// Picks one of `images`. Entries for no platform at all (`unknown`: attestations) are passed over.
-    pub fn choose<'a>(&self, images: &[&'a Descriptor], location: &str) -> Result<&'a Descriptor> {
+    /// Picks one of `images`, and says which platform that has to be for. Entries for no platform at all (`unknown`: attestations)
+    /// are passed over.
+    pub fn choose<'a>(&self, images: &[&'a Descriptor], location: &str) -> Result<(&'a Descriptor, Platform)> {
         let real: Vec<_> = images.iter().copied().filter(|image| !is_attestation(image)).collect();
         if let ([only], None) = (&real[..], self.architecture()) {
-            return Ok(only);
+            return Ok((only, self.clone()));
         }
         let wanted = self.architecture().unwrap_or(go_name(std::env::consts::ARCH));
-        let fits = |image: &&Descriptor| {
-            image
-                .platform()
-                .as_ref()
-                .is_none_or(|p| p.os().to_string() == "linux" && p.architecture().to_string() == wanted)
-        };
-        let exact = real.iter().copied().filter(|image| image.platform().is_some()).find(fits);
-        exact.or_else(|| real.iter().copied().find(fits)).ok_or_else(|| {
+        let fitting = real.iter().filter_map(|image| Some((rank(image, wanted)?, !is_zstd(image), *image)));
+        // The first of those that are alike.
+        let best = fitting.min_by_key(|&(rank, is_not_zstd, _)| (rank, is_not_zstd));
+        let found = || {
             let found = real.iter().map(|image| name(image)).collect::<Vec<_>>();
-            let found = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
-            Error::NoPlatform { wanted: wanted.to_owned(), location: location.to_owned(), found }
-        })
+            if found.is_empty() { "nothing".to_owned() } else { found.join(", ") }
+        };
+        match best {
+            Some((_, _, image)) => Ok((image, Self::new(Some(wanted)))),
+            None => Err(Error::NoPlatform { wanted: wanted.to_owned(), location: location.to_owned(), found: found() }),
+        }
     }
 
     /// Compares with what the config of the chosen image says.
@@ -51,6 +55,30 @@ impl Platform {
         }
         Err(Error::WrongPlatform { wanted: format!("linux/{wanted}"), found: format!("{os}/{architecture}") })
     }
+}
+
+/// How well an entry fits, 0 best; `None` not at all. What runs on every machine of an architecture comes before its variants, the
+/// more capable ones first, and an entry that does not say what it is for last.
+fn rank(image: &Descriptor, wanted: &str) -> Option<usize> {
+    let variants: &[&str] = match wanted {
+        "arm" => &["v8", "v7", "v6", "v5"],
+        "arm64" => &["v8"],
+        _ => &[],
+    };
+    let Some(platform) = image.platform() else { return Some(usize::MAX) };
+    if platform.os().to_string() != "linux" || platform.architecture().to_string() != wanted {
+        return None;
+    }
+    match platform.variant().as_deref().unwrap_or_default() {
+        "" => Some(0),
+        variant => variants.iter().position(|known| *known == variant).map(|at| at + 1),
+    }
+}
+
+/// The one that clients take of two that hold the same.
+fn is_zstd(image: &Descriptor) -> bool {
+    let annotations = image.annotations().as_ref();
+    annotations.and_then(|all| all.get(ZSTD)).is_some_and(|value| value == "true")
 }
 
 /// BuildKit stores attestations as manifests for the platform unknown/unknown.

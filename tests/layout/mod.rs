@@ -70,6 +70,11 @@ impl Layout {
         layout
     }
 
+    /// The architecture of the machine that tests, in OCI's words.
+    pub fn host() -> &'static str {
+        if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }
+    }
+
     pub fn path(&self) -> &Path {
         self.dir.path()
     }

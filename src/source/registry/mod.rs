@@ -15,7 +15,7 @@ use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
-use super::documents::{self, Documents};
+use super::documents::{self, Documents, Found};
 use super::{Limits, Platform, Resolved, Source, json};
 use crate::container_trust::{Identity, InRegistry, Keeping, Policy, Signatures};
 use crate::containers_conf::{Place, Registries, certificates, credentials};
@@ -145,8 +145,8 @@ impl Registry {
 impl Source for Registry {
     fn resolve(&self, platform: &Platform, limits: &Limits) -> super::Result<Resolved> {
         let (_, first) = self.opened()?;
-        let (manifest, manifest_digest) = documents::manifest(self, first.descriptor.clone(), platform, limits)?;
-        let config = documents::config(self, &manifest, platform, limits)?;
+        let top = first.descriptor.clone();
+        let Found { manifest, manifest_digest, config } = documents::find(self, top, platform, limits)?;
         let index = (first.bytes != manifest).then(|| first.bytes.clone());
         Ok(Resolved { manifest, manifest_digest, config, index, ref_name: Some(self.reference.followed()) })
     }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use base64ct::{Base64, Encoding};
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest, MediaType};
 
-use super::documents::{self, Documents};
+use super::documents::{self, Documents, Found};
 use super::{Limits, Platform, Resolved, Result, Source, json};
 use crate::container_trust::Identity;
 use crate::containers_conf::Stores;
@@ -211,8 +211,7 @@ impl Source for ContainersStorage {
             let announced = Announced { digest: json::digest(digest, "the manifest")?, size: top.size() };
             top = json::descriptor(top.media_type().clone(), &announced);
         }
-        let (manifest, manifest_digest) = documents::manifest(self, top, platform, limits)?;
-        let config = documents::config(self, &manifest, platform, limits)?;
+        let Found { manifest, manifest_digest, config } = documents::find(self, top, platform, limits)?;
         Ok(Resolved { manifest, manifest_digest, config, index: None, ref_name: self.name.clone() })
     }
 
