@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::mini_image::{Layout, MiniImage, Packing, small_partitions};
-use crate::support::program;
+use crate::support::mini_image::{Layout, MiniImage, Packing, digest, small_partitions};
 use crate::support::tar::file;
+use crate::support::{mounted, program};
 use qemu_tests::oracle;
 
 /// An image of three layers and a cache.
@@ -57,7 +57,7 @@ impl Place {
     }
 
     fn entries(&self) -> Vec<PathBuf> {
-        let Ok(entries) = fs::read_dir(self.path("cache/layers-1")) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(self.path("cache/layers-2")) else { return Vec::new() };
         let mut entries: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
         entries.sort();
         entries
@@ -120,7 +120,8 @@ fn a_layer_that_is_refused_is_not_kept() {
     assert!(ended.code == Some(1) && ended.stderr.contains("layer 2"), "{}", ended.stderr);
     // Of a layer that is plain the blob is what it inflates to.
     let refused = format!("derived-{}", &place.layout.layers[2]["sha256:".len()..]);
-    let is_kept = || place.entries().iter().any(|entry| entry.ends_with(&refused));
+    let is_kept =
+        || place.entries().iter().any(|entry| entry.file_name().unwrap().to_str().unwrap().starts_with(&refused));
     assert!(!is_kept());
     bytes[last] ^= 1;
     fs::write(&layer, &bytes).unwrap();
@@ -190,4 +191,48 @@ fn a_cache_that_was_asked_for_has_to_work_and_the_users_own_need_not() {
     assert!(ended.stderr.contains("layers are not kept"), "{}", ended.stderr);
     let ended = program::end(program::bootwright().args(["build", "ostree:/srv/repo#os", "--cache", "/x"]));
     assert!(ended.code == Some(2) && ended.stderr.contains("--cache goes with a container image"), "{}", ended.stderr);
+}
+
+#[test]
+fn what_a_manifest_says_of_a_blob_is_compared_with_the_blob_that_was_read() {
+    let mut place = Place::new();
+    let wanted = place.wanted();
+    assert!(place.cached() == wanted);
+    let (digest_of_blob, other) = (&place.layout.layers[1], digest(b"another blob"));
+    let size = place.layout.blob(digest_of_blob).metadata().unwrap().len();
+    let lies = [
+        (digest_of_blob.clone(), other),
+        (format!("\"size\":{size}"), format!("\"size\":{}", size + 1)),
+        ("tar+zstd".to_owned(), "tar+gzip".to_owned()),
+    ];
+    let manifest = place.layout.manifest.clone();
+    for (truth, lie) in lies {
+        assert_eq!(manifest.matches(&truth).count(), 1, "{manifest}");
+        place.layout.set_manifest(manifest.replace(&truth, &lie));
+        let said = [place.with_cache("refused"), place.command("refused")].map(|mut command| {
+            let ended = program::end(&mut command);
+            assert_eq!(ended.code, Some(1), "{lie}: {}", ended.stderr);
+            ended.stderr
+        });
+        assert!(said[0] == said[1] && said[0].contains("layer 1"), "{said:?}");
+    }
+    place.layout.set_manifest(manifest);
+    assert!(place.cached() == wanted);
+}
+
+#[test]
+fn a_cache_without_room_is_told_and_the_disk_is_built() {
+    let place = Place::new();
+    let wanted = place.wanted();
+    for size in ["64k", "5m"] {
+        let tmpfs = mounted::in_memory(size);
+        let cache = tmpfs.path().join("cache");
+        let (mut command, layout) = (program::bootwright(), &place.partitions);
+        command.args(["build", &place.layout.reference(), "--type", "raw", "--no-checksums", "--layout", layout]);
+        let ended = program::succeed(command.arg("--output").arg(place.path("out")).arg("--cache").arg(&cache));
+        assert!(fs::read(place.path("out/image/disk.raw")).unwrap() == wanted, "{size}");
+        assert_eq!(ended.stderr.matches("layers are not kept for the next build").count(), 1, "{}", ended.stderr);
+        assert!(ended.stderr.contains("No space left on device"), "{}", ended.stderr);
+        assert_eq!(fs::read_dir(cache.join("making")).unwrap().count(), 0, "{size}");
+    }
 }

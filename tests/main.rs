@@ -37,6 +37,7 @@ mod judges;
 mod layer;
 mod layout;
 mod loaders;
+mod memory;
 mod odd_layers;
 mod ostree;
 mod ostree_layers;

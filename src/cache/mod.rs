@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ROOT/lock              held by every build; whoever holds it alone may sweep
-//! ROOT/layers-1/KEY/     one layer: `index`, and its contents in `0`, `1`, … as a spool has them
+//! ROOT/layers-2/KEY/     one layer: `index`, and its contents in `0`, `1`, … as a spool has them
 //! ROOT/making/XXXXXX/    one that is being read, or thrown away
 //! ```
 //!
@@ -20,14 +20,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use nix::fcntl::{Flock, FlockArg};
+use tempfile::TempDir;
 
 use crate::digest::Digest;
-use crate::layer::{Finished, Role};
+use crate::layer::{Expected, Finished, Role};
 use crate::spool::Spool;
 pub use store::{Entry, Swept};
 
 /// Changes with everything that the meaning of an entry depends on: the form of the index, and how layers are imported.
-const LAYERS: &str = "layers-1";
+const LAYERS: &str = "layers-2";
 const MAKING: &str = "making";
 /// A layer that no build asked for in this time is dropped by the next build.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -48,22 +49,15 @@ pub struct Cache {
     _lock: Flock<File>,
 }
 
-/// What tells one entry from another: the digest of the inflated layer, and what it is in its image.
-#[derive(Clone, Copy, Debug)]
-pub struct Key {
-    pub role: Role,
-    pub diff_id: Digest,
-}
-
 /// A layer out of the cache.
 pub struct Cached {
     finished: Finished,
     files: Vec<File>,
 }
 
-/// A layer that is being read.
+/// A layer that is being read; gone when it is not entered.
 pub struct Making {
-    directory: PathBuf,
+    directory: TempDir,
     /// Where its contents go.
     pub spool: Spool,
 }
@@ -92,9 +86,9 @@ impl Cache {
         Ok(Self { root: root.to_owned(), _lock: lock })
     }
 
-    /// The layer, if it was read before and is as it was; an entry that is not is dropped.
-    pub fn layer(&self, key: Key) -> Option<Cached> {
-        let directory = self.place(key);
+    /// The layer, if it was read before out of the same blob and is as it was; an entry that is not is dropped.
+    pub fn layer(&self, expected: &Expected) -> Option<Cached> {
+        let directory = self.place(expected);
         match index::read(&directory) {
             Ok(cached) => Some(cached),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -109,32 +103,33 @@ impl Cache {
     /// A place for a layer that has to be read.
     pub fn begin(&self) -> Result<Making, CacheError> {
         let making = self.root.join(MAKING);
-        let directory = tempfile::Builder::new().prefix("layer-").tempdir_in(&making).map_err(failed(&making))?.keep();
-        Ok(Making { spool: Spool::named_in(&directory), directory })
+        let directory = tempfile::Builder::new().prefix("layer-").tempdir_in(&making).map_err(failed(&making))?;
+        Ok(Making { spool: Spool::named_in(directory.path()), directory })
     }
 
     /// Enters a layer whose digests were compared, and answers it as [`Cache::layer`] would.
-    pub fn enter(&self, key: Key, making: Making, finished: Finished) -> Result<Cached, CacheError> {
+    pub fn enter(&self, expected: &Expected, making: Making, finished: Finished) -> Result<Cached, CacheError> {
         let Making { directory, spool } = making;
-        let files = index::write(&directory, &spool.lengths(), &finished).map_err(failed(&directory))?;
-        match fs::rename(&directory, self.place(key)) {
-            Ok(()) => {}
+        let files = index::write(directory.path(), &spool.lengths(), &finished).map_err(failed(directory.path()))?;
+        match fs::rename(directory.path(), self.place(expected)) {
+            Ok(()) => drop(directory.keep()),
             // Another build was faster.
-            Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
-                fs::remove_dir_all(&directory).map_err(failed(&directory))?;
-            }
-            Err(error) => return Err(failed(&directory)(error)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {}
+            Err(error) => return Err(failed(directory.path())(error)),
         }
         Ok(Cached { finished, files })
     }
 
-    fn place(&self, Key { role, diff_id }: Key) -> PathBuf {
+    /// What a layer is taken for depends on its role; and whether it is taken at all on its blob, which was compared as well.
+    fn place(&self, expected: &Expected) -> PathBuf {
+        let Expected { role, blob, diff_id, compression, .. } = expected;
         let role = match role {
             Role::Commit => "commit",
             Role::Component => "component",
             Role::Derived => "derived",
         };
-        self.root.join(LAYERS).join(format!("{role}-{}", diff_id.hex()))
+        let blob = Digest::of(format!("{} {} {}", blob.digest, blob.size, compression.name()).as_bytes());
+        self.root.join(LAYERS).join(format!("{role}-{}-{}", diff_id.hex(), &blob.hex()[..16]))
     }
 }
 
@@ -147,6 +142,11 @@ impl Cached {
             object.move_content(base);
         }
         finished
+    }
+
+    /// Bytes of [`crate::layer::Memory`] that it takes.
+    pub fn memory(&self) -> u64 {
+        self.finished.memory
     }
 
     /// What the layer inflates to, holes counted: what limits are compared with.

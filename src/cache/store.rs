@@ -13,7 +13,7 @@ use super::{CacheError, LAYERS, MAKING, failed};
 /// One layer in the cache.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Says what the layer is and its diff_id.
+    /// Says what the layer is, its diff_id, and which blob it came in.
     pub name: String,
     /// Bytes on the disk; files have holes.
     pub bytes: u64,

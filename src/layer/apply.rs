@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contents::Contents;
 use super::tar::{Entry, Input, Kind, Reader};
-use super::{Error, METADATA};
+use super::{Error, Share};
 use crate::image::{Object, Payload};
 use crate::ostree::object::{S_IFLNK, S_IFREG};
 use crate::ostree::{
@@ -15,8 +15,8 @@ use crate::ostree::{
 };
 use crate::spool::Spool;
 
-/// Roughly what an entry takes beside its own texts.
-const ENTRY: usize = 512;
+/// Roughly what an entry, or a directory that is only implied, takes beside its own texts, in its layer and in the image's tree.
+const ENTRY: u64 = 1024;
 /// Where a container keeps the objects of an ostree commit that it was made of.
 const REPOSITORY: [&str; 3] = ["sysroot", "ostree", "repo"];
 
@@ -28,11 +28,13 @@ pub struct Applied {
     pub objects: Vec<(Checksum, Object)>,
 }
 
-/// Unpacks a tar stream up to its end marker. Contents go to `spool`, at most `limit` bytes with holes counted.
-pub fn apply(input: impl Input, spool: &Spool, limit: u64) -> Result<Applied, Error> {
+/// Unpacks a tar stream up to its end marker. Contents go to `spool`, at most `limit` bytes with holes counted; entries stay in
+/// memory, as far as `share` allows.
+pub fn apply(input: impl Input, spool: &Spool, limit: u64, share: &mut Share<'_>) -> Result<Applied, Error> {
     let mut reader = Reader::new(input);
     let mut importer = Importer::new(Contents::new(spool, limit));
     while let Some(entry) = reader.next_entry()? {
+        share.take(importer.needs(&entry))?;
         importer.entry(&entry, &mut reader)?;
     }
     importer.finish()
@@ -45,17 +47,17 @@ struct Importer<'a> {
     seen: HashSet<Checksum>,
     /// Files of the repository that were changed in place, which wait for the names that they have outside of it.
     changed: BTreeMap<Vec<Name>, (Checksum, Owner)>,
-    metadata: u64,
+    /// Implied directories that were counted.
+    implied: u64,
 }
 
 impl<'a> Importer<'a> {
     fn new(contents: Contents<'a>) -> Self {
         let (tree, objects, seen, changed) = (LayerTree::new(), Vec::new(), HashSet::new(), BTreeMap::new());
-        Self { contents, tree, objects, seen, changed, metadata: 0 }
+        Self { contents, tree, objects, seen, changed, implied: 0 }
     }
 
     fn entry(&mut self, entry: &Entry, reader: &mut Reader<impl Input>) -> Result<(), Error> {
-        self.count(entry)?;
         let at = |source| wrong_path(&entry.path, source);
         let path = match filter(&entry.path).map_err(at)? {
             Filtered::Keep(path) => path,
@@ -83,11 +85,12 @@ impl<'a> Importer<'a> {
         .map_err(at)
     }
 
-    /// A bomb may consist of nothing but headers.
-    fn count(&mut self, entry: &Entry) -> Result<(), Error> {
+    /// Bytes of memory for an entry, and for the directories that those before it implied.
+    fn needs(&mut self, entry: &Entry) -> u64 {
         let xattrs: usize = entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.metadata += (ENTRY + entry.path.len() + entry.link.len() + xattrs) as u64; // usize has at most 64 bits
-        if self.metadata > METADATA { Err(Error::TooManyEntries { limit: METADATA }) } else { Ok(()) }
+        let texts = (entry.path.len() + entry.link.len() + xattrs) as u64; // usize has at most 64 bits
+        let implied = self.tree.implied() - std::mem::replace(&mut self.implied, self.tree.implied());
+        ENTRY + texts + ENTRY * implied
     }
 
     fn file(&mut self, entry: &Entry, xattrs: Xattrs, reader: &mut Reader<impl Input>) -> Result<Checksum, Error> {

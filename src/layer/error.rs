@@ -20,7 +20,7 @@ pub enum Error {
     #[error("it inflates to more than {limit} bytes")]
     TooLarge { limit: u64 },
 
-    #[error("its names and xattrs need more than {limit} bytes of memory")]
+    #[error("the names, links and xattrs of the image need more than {limit} bytes of memory")]
     TooManyEntries { limit: u64 },
 
     #[error("its content has the digest {found}, the image's config says {expected}")]

@@ -11,6 +11,7 @@ mod compression;
 mod contents;
 pub mod encapsulated;
 mod error;
+mod memory;
 mod pipeline;
 pub mod tar;
 
@@ -18,7 +19,5 @@ pub use apply::{Applied, apply};
 pub use blob::{Announced, Blob, read_whole};
 pub use compression::Compression;
 pub use error::{BlobError, Error};
-pub use pipeline::{Expected, Finished, Role, Unpacked, Watcher, run};
-
-/// What paths, link targets and xattrs of one layer may take in memory: four million plain files.
-const METADATA: u64 = 2 << 30;
+pub use memory::{Memory, Share};
+pub use pipeline::{Expected, Finished, Role, Room, Unpacked, Watcher, run};

@@ -15,6 +15,7 @@ use super::blob::{Announced, Blob};
 use super::chunks::{Chunk, ChunkStream, DEPTH, Pool};
 use super::compression::Compression;
 use super::encapsulated::{self, CommitLayer};
+use super::memory::{Memory, Share};
 use super::tar::Input;
 use crate::digest::Digest;
 use crate::image::Object;
@@ -50,6 +51,8 @@ pub struct Expected {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Finished {
     pub uncompressed: u64,
+    /// Bytes of [`Memory`] that it takes.
+    pub memory: u64,
     pub unpacked: Unpacked,
 }
 
@@ -89,11 +92,20 @@ pub trait Watcher: Sync {
     fn is_stopped(&self) -> bool;
 }
 
-/// Reads a whole layer into `spool`.
+/// Where a layer goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Room<'a> {
+    /// Its contents.
+    pub spool: &'a Spool,
+    /// Everything else, together with that of the image's other layers.
+    pub memory: &'a Memory,
+}
+
+/// Reads a whole layer into `room`.
 pub fn run(
     blob: impl Read + Send,
     expected: &Expected,
-    spool: &Spool,
+    room: Room<'_>,
     watcher: &dyn Watcher,
 ) -> Result<Finished, Error> {
     let pool = Pool::default();
@@ -101,7 +113,7 @@ pub fn run(
     let (to_unpack, unpack_from) = sync_channel(DEPTH);
     let (inflated, diff_id, unpacked) = thread::scope(|scope| {
         let hashing = scope.spawn(|| hash(hash_from, &pool));
-        let unpacking = scope.spawn(|| unpack(unpack_from, &pool, spool, expected));
+        let unpacking = scope.spawn(|| unpack(unpack_from, &pool, room, expected));
         let inflated = inflate(blob, expected, &pool, [to_hash, to_unpack], watcher);
         (inflated, join(hashing.join()), join(unpacking.join()))
     });
@@ -113,13 +125,14 @@ fn verdict(
     expected: &Expected,
     inflated: Result<u64, Error>,
     found: Digest,
-    unpacked: Result<Unpacked, Error>,
+    unpacked: Result<(Unpacked, Share<'_>), Error>,
 ) -> Result<Finished, Error> {
     match (inflated, unpacked) {
         (_, Err(Error::Spool(error))) => Err(Error::Spool(error)),
         (Err(error), _) => Err(error),
         (Ok(_), _) if found != expected.diff_id => Err(Error::DiffId { expected: expected.diff_id, found }),
-        (Ok(uncompressed), unpacked) => unpacked.map(|unpacked| Finished { uncompressed, unpacked }),
+        (Ok(uncompressed), Ok((unpacked, share))) => Ok(Finished { uncompressed, memory: share.keep(), unpacked }),
+        (Ok(_), Err(error)) => Err(error),
     }
 }
 
@@ -196,21 +209,33 @@ fn hash(chunks: Receiver<Arc<Chunk>>, pool: &Pool) -> Digest {
 
 /// Takes all chunks even when the tar stream has ended or is broken, so that the blob is judged as a whole. Only when the
 /// spool is full there is no use in going on.
-fn unpack(chunks: Receiver<Arc<Chunk>>, pool: &Pool, spool: &Spool, expected: &Expected) -> Result<Unpacked, Error> {
+fn unpack<'a>(
+    chunks: Receiver<Arc<Chunk>>,
+    pool: &Pool,
+    room: Room<'a>,
+    expected: &Expected,
+) -> Result<(Unpacked, Share<'a>), Error> {
     let mut stream = ChunkStream::new(chunks, pool);
-    let unpacked = unpack_as(expected.role, &mut stream, spool, expected.limit);
+    let mut share = room.memory.share();
+    let unpacked = unpack_as(expected.role, &mut stream, room.spool, expected.limit, &mut share);
     if !matches!(unpacked, Err(Error::Spool(_))) {
         // OK to ignore: the stream ends when the sender is gone, it cannot fail.
         let _ = stream.skip(u64::MAX);
     }
-    unpacked
+    unpacked.map(|unpacked| (unpacked, share))
 }
 
-fn unpack_as(role: Role, input: impl Input, spool: &Spool, limit: u64) -> Result<Unpacked, Error> {
+fn unpack_as(
+    role: Role,
+    input: impl Input,
+    spool: &Spool,
+    limit: u64,
+    share: &mut Share<'_>,
+) -> Result<Unpacked, Error> {
     match role {
-        Role::Commit => encapsulated::read_commit(input, spool, limit).map(Unpacked::Commit),
-        Role::Component => encapsulated::read_component(input, spool, limit).map(Unpacked::Component),
-        Role::Derived => apply::apply(input, spool, limit).map(Unpacked::Derived),
+        Role::Commit => encapsulated::read_commit(input, spool, limit, share).map(Unpacked::Commit),
+        Role::Component => encapsulated::read_component(input, spool, limit, share).map(Unpacked::Component),
+        Role::Derived => apply::apply(input, spool, limit, share).map(Unpacked::Derived),
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Owner {
 /// A layer under construction.
 pub struct LayerTree {
     root: Branch,
+    /// Directories that came into being without an entry.
+    implied: u64,
 }
 
 /// A directory of the layer.
@@ -39,7 +41,12 @@ pub(super) enum LayerNode {
 impl LayerTree {
     /// A layer without entries: a root of 0755 0:0.
     pub fn new() -> Self {
-        Self { root: Branch::implied(Owner::default()) }
+        Self { root: Branch::implied(Owner::default()), implied: 0 }
+    }
+
+    /// How many directories came into being without an entry of their own.
+    pub fn implied(&self) -> u64 {
+        self.implied
     }
 
     /// Adds a directory, or gives one that is there already this metadata. The root entry (an empty path) is ignored, as
@@ -84,7 +91,7 @@ impl LayerTree {
             return Err(Error::TooDeep { path: path_text(path), depth: path.len(), limit: MAX_DEPTH });
         }
         if !self.root.has_directory(parents) {
-            self.root.imply(path, owner)?;
+            self.implied += self.root.imply(path, owner)?;
         }
         let parent = parents.iter().try_fold(&mut self.root, |branch, name| branch.below(name));
         // OK to expect: every parent was found or has just been created.
@@ -104,19 +111,23 @@ impl Branch {
     }
 
     /// Creates the missing parents of `path`. Those that are there, and the root, get the same metadata: 0755, the owner of the
-    /// entry, no xattrs, even if they were given explicitly. libostree does so whenever the direct parent is missing.
-    fn imply(&mut self, path: &[Name], owner: Owner) -> Result<(), Error> {
+    /// entry, no xattrs, even if they were given explicitly. libostree does so whenever the direct parent is missing. Answers how many
+    /// were missing.
+    fn imply(&mut self, path: &[Name], owner: Owner) -> Result<u64, Error> {
         self.meta = implied_meta(owner);
-        let mut branch = self;
+        let (mut branch, mut missing) = (self, 0);
         for (depth, name) in path[..path.len() - 1].iter().enumerate() {
-            let node = branch.nodes.entry(name.clone()).or_insert_with(|| LayerNode::Directory(Self::implied(owner)));
+            let node = branch.nodes.entry(name.clone()).or_insert_with(|| {
+                missing += 1;
+                LayerNode::Directory(Self::implied(owner))
+            });
             let LayerNode::Directory(below) = node else {
                 return Err(Error::ParentIsNotADirectory { path: path_text(path), parent: path_text(&path[..=depth]) });
             };
             below.meta = implied_meta(owner);
             branch = below;
         }
-        Ok(())
+        Ok(missing)
     }
 
     fn put(&mut self, name: &Name, node: LayerNode) {

@@ -81,6 +81,9 @@ pub enum Error {
     #[error("the manifest lists {layers} layers, {limit} are allowed")]
     TooManyLayers { layers: usize, limit: usize },
 
+    #[error("{}", layer::Error::TooManyEntries { limit: *limit })]
+    TooManyEntries { limit: u64 },
+
     #[error("layer {index} ({digest}): {source}", digest = digest.short())]
     Layer { index: usize, digest: Digest, source: layer::Error },
 

@@ -1,6 +1,7 @@
 //! Reading a whole image: documents first, then all layers, several at once.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest};
 
@@ -8,10 +9,10 @@ use super::assemble::{Assembled, assemble};
 use super::crew::Crew;
 use super::encapsulated::Composition;
 use super::{Error, Limits, Parsed, Resolved, Result, Source, json};
-use crate::cache::{Cache, Key};
+use crate::cache::{Cache, Cached};
 use crate::digest::Digest;
 use crate::image::{Contents, Image, LayerBlob};
-use crate::layer::{self, Compression, Expected, Finished, Role, Watcher};
+use crate::layer::{self, Compression, Expected, Finished, Memory, Role, Watcher};
 use crate::progress::{Event, Progress, Task};
 use crate::spool::Spool;
 
@@ -47,7 +48,17 @@ pub fn load(
     let jobs = jobs(source, &manifest, &config, composition, limits)?;
     let spool = Spool::new_in(room.spool_dir)?;
     let crew = Crew::new(threads.max(source.at_once()).min(MOST_AT_ONCE));
-    let finished = Layers { source, jobs: &jobs, spool: &spool, cache: room.cache, progress, crew }.read_all()?;
+    let layers = Layers {
+        source,
+        jobs: &jobs,
+        spool: &spool,
+        memory: Memory::new(limits.memory),
+        cache: room.cache,
+        cache_is_full: AtomicBool::new(false),
+        progress,
+        crew,
+    };
+    let finished = layers.read_all()?;
     let read = jobs.iter().zip(finished).map(|(job, finished)| (job.blob(finished.uncompressed), finished.unpacked));
     let Assembled { base, layers, objects, warnings } = assemble(composition, read, &labels)?;
     let mut image = Image {
@@ -127,7 +138,10 @@ struct Layers<'a> {
     source: &'a dyn Source,
     jobs: &'a [Job],
     spool: &'a Spool,
+    memory: Memory,
     cache: Option<&'a Cache>,
+    /// Nothing is entered any more.
+    cache_is_full: AtomicBool,
     progress: &'a dyn Progress,
     crew: Crew,
 }
@@ -149,40 +163,73 @@ impl Layers<'_> {
         let label = format!("layer {} of {} ({})", index + 1, self.jobs.len(), digest.short());
         let task = Task::Layer(index);
         self.progress.report(&Event::Begin { task, label: &label, total: Some(expected.blob.size) });
-        let result = self.read(index, *digest);
+        let result = self.read(index);
         self.progress.report(&Event::End { task });
         result
     }
 
-    fn read(&self, index: usize, digest: Digest) -> Result<Finished> {
-        let Some(cache) = self.cache else { return self.read_into(self.spool, index, digest) };
-        let expected = &self.jobs[index].expected;
-        let key = Key { role: expected.role, diff_id: expected.diff_id };
-        let cached = match cache.layer(key) {
-            Some(cached) if cached.inflated() > expected.limit => {
-                let source = layer::Error::TooLarge { limit: expected.limit };
-                return Err(Error::Layer { index, digest, source });
+    fn read(&self, index: usize) -> Result<Finished> {
+        let Some(cache) = self.cache else { return self.read_into(self.spool, index) };
+        if let Some(cached) = cache.layer(&self.jobs[index].expected) {
+            return self.take(index, cached);
+        }
+        if !self.cache_is_full.load(Ordering::Relaxed) {
+            match self.enter(cache, index) {
+                Ok(cached) => return Ok(cached.lend_to(self.spool)),
+                Err(error) if is_of_the_cache(&error) => self.go_on_without(&error),
+                Err(error) => return Err(error),
             }
-            Some(cached) => {
-                self.progress.report(&Event::Advance { task: Task::Layer(index), by: expected.blob.size });
-                cached
-            }
-            None => {
-                let making = cache.begin()?;
-                let finished = self.read_into(&making.spool, index, digest)?;
-                cache.enter(key, making, finished)?
-            }
-        };
+        }
+        self.read_into(self.spool, index)
+    }
+
+    /// Compares a layer out of the cache with the limits, which may be others than those it was read with.
+    fn take(&self, index: usize, cached: Cached) -> Result<Finished> {
+        let Expected { limit, blob, .. } = self.jobs[index].expected;
+        if cached.inflated() > limit {
+            return Err(self.refused(index, layer::Error::TooLarge { limit }));
+        }
+        let mut share = self.memory.share();
+        share.take(cached.memory()).map_err(|error| self.refused(index, error))?;
+        share.keep();
+        self.progress.report(&Event::Advance { task: Task::Layer(index), by: blob.size });
         Ok(cached.lend_to(self.spool))
     }
 
-    fn read_into(&self, spool: &Spool, index: usize, digest: Digest) -> Result<Finished> {
+    fn enter(&self, cache: &Cache, index: usize) -> Result<Cached> {
+        let making = cache.begin()?;
+        let finished = self.read_into(&making.spool, index)?;
+        Ok(cache.enter(&self.jobs[index].expected, making, finished)?)
+    }
+
+    /// A cache that has no room or cannot be written any more is no reason to fail.
+    fn go_on_without(&self, error: &Error) {
+        if !self.cache_is_full.swap(true, Ordering::Relaxed) {
+            let text = format!("layers are not kept for the next build: {error}");
+            self.progress.report(&Event::Warning(&text));
+        }
+    }
+
+    fn read_into(&self, spool: &Spool, index: usize) -> Result<Finished> {
         let job = &self.jobs[index];
         let blob = self.source.blob(&job.kept);
-        let blob = blob.map_err(|source| Error::LayerBlob { index, digest, source: Box::new(source) })?;
-        let watch = Watch { layers: self, index };
-        layer::run(blob, &job.expected, spool, &watch).map_err(|source| Error::Layer { index, digest, source })
+        let blob = blob.map_err(|source| Error::LayerBlob { index, digest: job.digest, source: Box::new(source) })?;
+        let (room, watch) = (layer::Room { spool, memory: &self.memory }, Watch { layers: self, index });
+        layer::run(blob, &job.expected, room, &watch).map_err(|error| self.refused(index, error))
     }
+
+    /// Which layer needs more memory than there is for all depends on which was read first.
+    fn refused(&self, index: usize, source: layer::Error) -> Error {
+        match source {
+            layer::Error::TooManyEntries { limit } => Error::TooManyEntries { limit },
+            source => Error::Layer { index, digest: self.jobs[index].digest, source },
+        }
+    }
+}
+
+/// Whether it is the cache that refused, and not the source or the layer.
+fn is_of_the_cache(error: &Error) -> bool {
+    matches!(error, Error::Cache(_) | Error::Layer { source: layer::Error::Spool(_), .. })
 }
 
 /// Ties a layer to the others.

@@ -167,11 +167,13 @@ pub struct Limits {
     pub config: u64,
     /// That one layer may inflate to.
     pub layer: u64,
+    /// Memory for the entries of all layers, as [`crate::layer::Memory`] counts: two million files.
+    pub memory: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { manifest: 4 << 20, config: 16 << 20, layer: 64 << 30 }
+        Self { manifest: 4 << 20, config: 16 << 20, layer: 64 << 30, memory: 2 << 30 }
     }
 }
 

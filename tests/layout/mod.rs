@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use bootwright::cache::Cache;
 use bootwright::digest::Digest;
 use bootwright::image::Image;
 use bootwright::image_ref::ImageRef;
@@ -127,12 +128,21 @@ pub fn load(image: &str, architecture: Option<&str>) -> Result<Image, Error> {
 }
 
 pub fn load_with(image: &str, architecture: Option<&str>, threads: usize) -> Result<Image, Error> {
+    load_within(image, architecture, threads, &Limits::default(), None)
+}
+
+pub fn load_within(
+    image: &str,
+    architecture: Option<&str>,
+    threads: usize,
+    limits: &Limits,
+    cache: Option<&Cache>,
+) -> Result<Image, Error> {
     let image: ImageRef = image.parse().unwrap();
     let source = source::open(&image, &Default::default())?;
-    let platform = Platform::new(architecture);
-    let resolved = source.resolve(&platform, &Limits::default())?;
-    let room = source::Room { spool_dir: &std::env::temp_dir(), cache: None };
-    source::load(&*source, resolved, &room, threads, &Limits::default(), &Silent)
+    let resolved = source.resolve(&Platform::new(architecture), limits)?;
+    let room = source::Room { spool_dir: &std::env::temp_dir(), cache };
+    source::load(&*source, resolved, &room, threads, limits, &Silent)
 }
 
 /// An entry of a layer.

@@ -97,12 +97,7 @@ impl MiniImage {
         let config = layout.add("application/vnd.oci.image.config.v1+json", layout.config.clone().as_bytes());
         let manifest_type = "application/vnd.oci.image.manifest.v1+json";
         let manifest = json!({"schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": descriptors});
-        layout.manifest = manifest.to_string();
-        let mut entry = layout.add(manifest_type, layout.manifest.clone().as_bytes());
-        layout.manifest_digest = entry["digest"].as_str().unwrap().to_owned();
-        entry["annotations"] = json!({"org.opencontainers.image.ref.name": self.tag});
-        let index = json!({"schemaVersion": 2, "manifests": [entry]});
-        fs::write(path.join("index.json"), index.to_string()).unwrap();
+        layout.set_manifest(manifest.to_string());
         layout
     }
 }
@@ -135,6 +130,16 @@ impl Layout {
         let args = ["-cf".as_ref(), to.as_os_str(), "-C".as_ref(), self.path.as_os_str(), ".".as_ref()];
         oracle::agrees(&oracle::tool("tar", "tar"), args);
         format!("oci-archive:{}:{}", to.display(), self.tag)
+    }
+
+    /// The image is what this manifest says from now on.
+    pub fn set_manifest(&mut self, manifest: String) {
+        let mut entry = self.add("application/vnd.oci.image.manifest.v1+json", manifest.as_bytes());
+        self.manifest_digest = entry["digest"].as_str().unwrap().to_owned();
+        self.manifest = manifest;
+        entry["annotations"] = json!({"org.opencontainers.image.ref.name": self.tag});
+        let index = json!({"schemaVersion": 2, "manifests": [entry]});
+        fs::write(self.path.join("index.json"), index.to_string()).unwrap();
     }
 
     fn add(&mut self, media_type: &str, bytes: &[u8]) -> Value {

@@ -35,6 +35,25 @@ pub fn end(command: &mut Command) -> Ended {
     }
 }
 
+/// Runs to the end; answers the most memory that it had as well, in bytes (`ru_maxrss` of getrusage(2)).
+pub fn measure(command: &Command) -> (Ended, u64) {
+    let script = "import resource, subprocess, sys\n\
+                  code = subprocess.run(sys.argv[1:]).returncode\n\
+                  print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n\
+                  sys.exit(code)";
+    let mut measuring = Command::new(qemu_tests::oracle::tool("python3", "python3"));
+    measuring.args(["-c", script]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => measuring.env(name, value),
+            None => measuring.env_remove(name),
+        };
+    }
+    let ended = end(&mut measuring);
+    let kibibytes: u64 = ended.stdout.lines().next_back().unwrap().parse().unwrap();
+    (ended, kibibytes << 10)
+}
+
 /// Runs to a good end.
 pub fn succeed(command: &mut Command) -> Ended {
     let ended = end(command);

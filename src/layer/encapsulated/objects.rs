@@ -10,7 +10,7 @@ use super::xattrs::XattrSets;
 use crate::image::{Object, Payload};
 use crate::layer::contents::Contents;
 use crate::layer::tar::{self, Entry, Input, Kind, Piece, Reader};
-use crate::layer::{self, METADATA};
+use crate::layer::{self, Share};
 use crate::ostree::object::{S_IFLNK, S_IFREG};
 use crate::ostree::{Checksum, FileHasher, ObjectKind, ObjectName, Xattrs, file_header, link_target, symlink_checksum};
 use crate::spool::Spool;
@@ -19,8 +19,8 @@ use crate::spool::Spool;
 const XATTRS: u64 = 1 << 20;
 /// ostree-ext's limit for a commit, a directory and signatures.
 const OBJECT: u64 = 10 << 20;
-/// Roughly what an object or a set takes in memory beside its bytes.
-const EACH: u64 = 256;
+/// Roughly what an object or a set takes in memory beside its bytes, in its layer and in the image's tree.
+const EACH: u64 = 1024;
 
 type Files = Vec<(Checksum, Object)>;
 
@@ -34,9 +34,14 @@ pub struct CommitLayer {
     pub objects: Files,
 }
 
-/// Reads a commit layer. Contents go to `spool`, at most `limit` bytes.
-pub fn read_commit(input: impl Input, spool: &Spool, limit: u64) -> Result<CommitLayer, layer::Error> {
-    let Importer { commit, metadata, objects, .. } = Importer::run(input, Contents::new(spool, limit), false)?;
+/// Reads a commit layer. Contents go to `spool`, at most `limit` bytes; what stays in memory comes out of `share`.
+pub fn read_commit(
+    input: impl Input,
+    spool: &Spool,
+    limit: u64,
+    share: &mut Share<'_>,
+) -> Result<CommitLayer, layer::Error> {
+    let Importer { commit, metadata, objects, .. } = Importer::run(input, Contents::new(spool, limit), share, false)?;
     let commit = commit.ok_or(Error::NoCommit)?;
     match metadata.keys().find(|name| name.kind == ObjectKind::CommitMeta && name.checksum != commit) {
         Some(name) => Err(Error::SignaturesOfAnother { signed: name.checksum, commit }.into()),
@@ -45,25 +50,34 @@ pub fn read_commit(input: impl Input, spool: &Spool, limit: u64) -> Result<Commi
 }
 
 /// Reads a component layer: its objects in their order, each once.
-pub fn read_component(input: impl Input, spool: &Spool, limit: u64) -> Result<Files, layer::Error> {
-    Ok(Importer::run(input, Contents::new(spool, limit), true)?.objects)
+pub fn read_component(
+    input: impl Input,
+    spool: &Spool,
+    limit: u64,
+    share: &mut Share<'_>,
+) -> Result<Files, layer::Error> {
+    Ok(Importer::run(input, Contents::new(spool, limit), share, true)?.objects)
 }
 
-struct Importer {
+struct Importer<'a, 'b> {
+    share: &'a mut Share<'b>,
     is_component: bool,
     xattrs: XattrSets,
     commit: Option<Checksum>,
     metadata: BTreeMap<ObjectName, Vec<u8>>,
     objects: Files,
     seen: HashSet<Checksum>,
-    /// Bytes of all that is kept in memory.
-    memory: u64,
 }
 
-impl Importer {
-    fn run(input: impl Input, mut contents: Contents<'_>, is_component: bool) -> Result<Self, layer::Error> {
+impl<'a, 'b> Importer<'a, 'b> {
+    fn run(
+        input: impl Input,
+        mut contents: Contents<'_>,
+        share: &'a mut Share<'b>,
+        is_component: bool,
+    ) -> Result<Self, layer::Error> {
         let (xattrs, metadata, objects, seen) = Default::default();
-        let mut importer = Self { is_component, xattrs, commit: None, metadata, objects, seen, memory: 0 };
+        let mut importer = Self { share, is_component, xattrs, commit: None, metadata, objects, seen };
         let mut reader = Reader::new(input);
         while let Some(entry) = reader.next_entry()? {
             if entry.kind != Kind::Directory
@@ -171,8 +185,7 @@ impl Importer {
     }
 
     fn count(&mut self, len: usize) -> Result<(), layer::Error> {
-        self.memory += EACH + len as u64; // usize has at most 64 bits
-        if self.memory > METADATA { Err(layer::Error::TooManyEntries { limit: METADATA }) } else { Ok(()) }
+        self.share.take(EACH + len as u64) // usize has at most 64 bits
     }
 }
 
