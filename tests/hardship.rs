@@ -12,12 +12,12 @@ use crate::support::{disk, mounted, program};
 use qemu_tests::oracle;
 use qemu_tests::oracle::{agrees, tool};
 
-fn everyone(path: &Path) {
+pub fn everyone(path: &Path) {
     fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
 }
 
 /// A directory that everybody may read, with a copy of the program in it.
-fn open_place() -> (tempfile::TempDir, PathBuf) {
+pub fn open_place() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     everyone(directory.path());
     let copy = directory.path().join("bootwright");
@@ -26,7 +26,7 @@ fn open_place() -> (tempfile::TempDir, PathBuf) {
 }
 
 /// `program` as nobody, without any capability.
-fn as_nobody(program: &Path) -> Command {
+pub fn as_nobody(program: &Path) -> Command {
     oracle::needs_root("becoming nobody");
     let mut command = Command::new(tool("setpriv", "util-linux"));
     command.args([

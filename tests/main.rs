@@ -30,6 +30,7 @@ mod fat_read;
 mod grub_bios;
 mod grub_efi;
 mod hardship;
+mod hints;
 mod inspect;
 mod inspect_source;
 mod inspect_text;

@@ -133,13 +133,26 @@ fn a_policy_decides_and_the_machine_is_told_to_enforce_its_own() {
     let (_, all, found) = place.builds(&mut place.command("out", &["--cosign-key", &public, enforce]), &signed);
     assert!(found && all.contains("its /etc/containers/policy.json is missing"), "{all}");
 
-    let own = r#"{"default": [{"type": "reject"}]}"#;
-    let place = Place::of(&MiniImage::bootable().with([file("etc/containers/policy.json", own)]));
-    place.cosign(&place.key, &format!("{}/me/os", place.registry.host()), &place.layout.manifest_digest);
-    let public = place.key.public.display().to_string();
-    let signed = format!("container-image-reference=ostree-image-signed:docker://{}", place.name());
-    let (_, all, found) = place.builds(&mut place.command("out", &["--cosign-key", &public, enforce]), &signed);
-    assert!(found && !all.contains("will refuse its upgrades"), "{all}");
+    let key = json!([{"type": "sigstoreSigned", "keyPath": "/etc/pki/vendor.pub"}]);
+    let asks = json!({"default": [{"type": "reject"}], "transports": {"docker": {"": key}}}).to_string();
+    let rejects = json!({"default": key, "transports": {"docker": {"": [{"type": "reject"}]}}}).to_string();
+    let anything = r#"{"default": [{"type": "insecureAcceptAnything"}]}"#.to_owned();
+    for (own, has_key, warning) in [
+        (asks.clone(), true, ""),
+        (asks, false, "asks for the key /etc/pki/vendor.pub, which it does not have"),
+        (rejects, true, "rejects docker://"),
+        (anything, true, "accepts anything"),
+    ] {
+        let key = has_key.then(|| file("etc/pki/vendor.pub", "a key"));
+        let entries = [file("etc/containers/policy.json", own)].into_iter().chain(key).collect::<Vec<_>>();
+        let place = Place::of(&MiniImage::bootable().with(entries));
+        place.cosign(&place.key, &format!("{}/me/os", place.registry.host()), &place.layout.manifest_digest);
+        let public = place.key.public.display().to_string();
+        let signed = format!("container-image-reference=ostree-image-signed:docker://{}", place.name());
+        let (_, all, found) = place.builds(&mut place.command("out", &["--cosign-key", &public, enforce]), &signed);
+        assert!(found && all.contains(warning), "{warning}: {all}");
+        assert_eq!(all.contains("will refuse its upgrades"), !warning.is_empty(), "{all}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::BuildError;
 use super::origin::FoundImage;
-use crate::container_trust::{Accepted, Policy};
+use crate::container_trust::{Accepted, Identity, Policy};
 use crate::deploy::{DeployError, TargetImage};
 use crate::os::Os;
 use crate::request::{Request, TrustRequest};
@@ -55,15 +55,34 @@ pub fn machine_warning(target: &TargetImage, files: &Files<'_>) -> Result<Option
     if !target.is_signed() {
         return Ok(None);
     }
-    let mut text = None;
-    for directory in ["usr/", ""] {
-        text = text.or(files.read(&format!("{directory}{OF_MACHINE}"), LIMIT).map_err(DeployError::from)?);
-    }
-    let why = match text.map(|text| Policy::parse(Path::new(OF_MACHINE), &text)) {
-        None => "is missing",
-        Some(Err(_)) => "cannot be read by any client",
-        Some(Ok(policy)) if policy.accepts_anything() => "accepts anything",
-        Some(Ok(_)) => return Ok(None),
+    let path = Path::new("/").join(OF_MACHINE);
+    let why = match in_image(&path, files)?.map(|text| Policy::parse(&path, &text)) {
+        None => Some("is missing".to_owned()),
+        Some(Err(_)) => Some("cannot be read by any client".to_owned()),
+        Some(Ok(policy)) => obstacle(&policy, target, files),
     };
-    Ok(Some(format!("the machine will refuse its upgrades, which have to be signed: its /{OF_MACHINE} {why}")))
+    let warning =
+        |why| format!("the machine will refuse its upgrades, which have to be signed: its {} {why}", path.display());
+    Ok(why.map(warning))
+}
+
+fn obstacle(policy: &Policy, target: &TargetImage, files: &Files<'_>) -> Option<String> {
+    // OK to ignore: a name that is none of an image's is another one's concern.
+    let identity = Identity::docker(&target.as_str().parse().ok()?);
+    // What lies in /var is not the image's, and may be there.
+    let is_there = |path: &Path| {
+        !path.starts_with("/etc") && !path.starts_with("/usr") || in_image(path, files).is_ok_and(|file| file.is_some())
+    };
+    policy.obstacle(&identity, &is_there)
+}
+
+/// A file that machines of the image have at `path`.
+fn in_image(path: &Path, files: &Files<'_>) -> Result<Option<Vec<u8>>, DeployError> {
+    let path = path.strip_prefix("/").unwrap_or(path).to_string_lossy();
+    for directory in ["usr/", ""] {
+        if let Some(bytes) = files.read(&format!("{directory}{path}"), LIMIT)? {
+            return Ok(Some(bytes));
+        }
+    }
+    Ok(None)
 }

@@ -5,11 +5,14 @@ use std::io::{self, IsTerminal, stderr};
 
 use crate::bootloader::BootloaderError;
 use crate::build::BuildError;
+use crate::container_trust::PolicyError;
 use crate::deploy::DeployError;
 use crate::image_ref::ImageRefError;
 use crate::os::OsError;
 use crate::output::OutputError;
 use crate::plan::PlanError;
+use crate::source;
+use crate::spool::SpoolError;
 
 /// Prints an error with the causes that say more than it, and a hint where there is one.
 pub fn report(error: &anyhow::Error) {
@@ -60,10 +63,10 @@ fn hint(cause: &(dyn Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<BuildError>() {
         return build_hint(error);
     }
-    if let Some(error) = cause.downcast_ref::<io::Error>() {
-        return io_hint(error);
+    if let Some(error) = cause.downcast_ref::<PolicyError>() {
+        return error.hint();
     }
-    None
+    cause.downcast_ref::<io::Error>().and_then(room_hint)
 }
 
 fn build_hint(error: &BuildError) -> Option<String> {
@@ -74,11 +77,14 @@ fn build_hint(error: &BuildError) -> Option<String> {
         BuildError::RemoteWithoutUrl { .. } => "say where it is with --remote-url".to_owned(),
         BuildError::NothingToEnforce { .. } => "give the policy that the machine will have with --policy, or --cosign-key".to_owned(),
         BuildError::RootFilesystem { .. } => "build with --rootfs ext4".to_owned(),
+        BuildError::Source(source::Error::Spool(
+            SpoolError::Create { source, .. } | SpoolError::Write { source, .. } | SpoolError::Read { source, .. },
+        )) => return output_hint(source),
         BuildError::Source(error) => return error.hint(),
         BuildError::Ostree(error) => return error.hint(),
         BuildError::Deploy(error) => return deploy_hint(error),
         BuildError::Os(error) => return os_hint(error),
-        BuildError::Output(OutputError::Io { source, .. }) => return io_hint(source),
+        BuildError::Output(OutputError::Io { source, .. }) => return output_hint(source),
         BuildError::Layout(_) => "`bootwright layouts` lists the layouts; --layout FILE takes one of yours".to_owned(),
         BuildError::Bootloader(BootloaderError::NoGrub { .. }) => {
             "install shim and GRUB for UEFI in the image (Debian: shim-signed grub-efi-amd64-signed; Fedora: shim grub2-efi)".to_owned()
@@ -132,17 +138,19 @@ fn os_hint(error: &OsError) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn io_hint(error: &io::Error) -> Option<String> {
-    let text = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "a build needs room for the unpacked image while it is read, and for the outputs"
-        }
+/// Of what is written to the directory of the outputs.
+fn output_hint(error: &io::Error) -> Option<String> {
+    match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "choose a directory you may write to with --output"
+            Some("choose a directory you may write to with --output".to_owned())
         }
-        _ => return None,
-    };
-    Some(text.to_owned())
+        _ => room_hint(error),
+    }
+}
+
+fn room_hint(error: &io::Error) -> Option<String> {
+    let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    is_full.then(|| "a build needs room for the unpacked image while it is read, and for the outputs".to_owned())
 }
 
 #[cfg(test)]

@@ -61,14 +61,16 @@ impl Signatures for InRegistry<'_> {
     }
 
     fn advice(&self) -> Option<String> {
-        let advice = || {
-            format!(
+        let name = self.reference.name();
+        Some(match self.keeping.use_sigstore_attachments {
+            true => format!(
+                "an image that is pushed anew has to be signed anew; cosign tree {name}:TAG shows what is signed"
+            ),
+            false => format!(
                 "cosign signatures in the registry are read with --cosign-key, or when a file in registries.d says \
-                 `use-sigstore-attachments: true` for {}",
-                self.reference.name()
-            )
-        };
-        (!self.keeping.use_sigstore_attachments).then(advice)
+                 `use-sigstore-attachments: true` for {name}"
+            ),
+        })
     }
 }
 

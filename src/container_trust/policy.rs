@@ -108,6 +108,21 @@ impl Policy {
         matches!(self.document.default.0.as_slice(), [Requirement::InsecureAcceptAnything])
     }
 
+    /// What keeps a machine with this policy from every image of that name, signed or not; `is_there` tells whether it has a file.
+    pub fn obstacle(&self, identity: &Identity, is_there: &dyn Fn(&Path) -> bool) -> Option<String> {
+        if self.accepts_anything() {
+            return Some("accepts anything".to_owned());
+        }
+        self.rule(identity).requirements.iter().find_map(|requirement| match requirement {
+            Requirement::Reject => Some(format!("rejects {identity}")),
+            Requirement::SignedBy { keys, .. } | Requirement::SigstoreSigned { keys, .. } => {
+                let lacking = keys.files().iter().find(|path| !is_there(path))?;
+                Some(format!("asks for the key {}, which it does not have", lacking.display()))
+            }
+            _ => None,
+        })
+    }
+
     pub fn origin(&self) -> &Origin {
         &self.origin
     }

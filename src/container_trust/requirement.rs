@@ -41,6 +41,16 @@ pub enum KeySource {
     Data(Vec<Vec<u8>>),
 }
 
+impl KeySource {
+    /// The files that it names.
+    pub fn files(&self) -> &[PathBuf] {
+        match self {
+            Self::Files(paths) => paths,
+            Self::Data(_) => &[],
+        }
+    }
+}
+
 impl Requirement {
     /// As a policy writes it.
     pub fn name(&self) -> &'static str {

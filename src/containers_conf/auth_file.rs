@@ -42,12 +42,15 @@ pub struct Found {
 #[serde(rename_all = "camelCase")]
 struct AuthFile {
     #[serde(default)]
-    auths: BTreeMap<String, Entry>,
+    auths: Option<Auths>,
     #[serde(default)]
-    cred_helpers: BTreeMap<String, String>,
+    cred_helpers: Option<BTreeMap<String, String>>,
     #[serde(default)]
     creds_store: Option<String>,
 }
+
+/// What is `null` is as good as missing, here and above.
+type Auths = BTreeMap<String, Option<Entry>>;
 
 #[derive(Deserialize)]
 struct Entry {
@@ -73,13 +76,13 @@ pub fn credentials(explicit: Option<&Path>, host: &str, repository: &str) -> Res
             continue;
         };
         let file = match legacy {
-            true => AuthFile { auths: parse(&path, &bytes)?, cred_helpers: BTreeMap::new(), creds_store: None },
+            true => AuthFile { auths: parse(&path, &bytes)?, cred_helpers: None, creds_store: None },
             false => parse(&path, &bytes)?,
         };
         if let Some(credentials) = file.credentials(&path, host, repository)? {
             return Ok(Found { credentials: Some(credentials), helper: None });
         }
-        let program = file.cred_helpers.get(host).or(file.creds_store.as_ref());
+        let program = file.cred_helpers.as_ref().and_then(|helpers| helpers.get(host)).or(file.creds_store.as_ref());
         helper = helper.or_else(|| Some((format!("docker-credential-{}", program?), path)));
     }
     Ok(Found { credentials: None, helper })
@@ -119,7 +122,8 @@ impl AuthFile {
     fn credentials(&self, path: &Path, host: &str, repository: &str) -> Result<Option<Credentials>, ConfError> {
         let name = format!("{host}/{repository}");
         let scopes = std::iter::successors(Some(name.as_str()), |scope| scope.rsplit_once('/').map(|(above, _)| above));
-        let of_scope = |scope: &str| self.auths.iter().find(|(key, _)| names(key, scope)).map(|(_, entry)| entry);
+        let entries = || self.auths.iter().flatten();
+        let of_scope = |scope: &str| entries().find(|(key, _)| names(key, scope)).and_then(|(_, entry)| entry.as_ref());
         for entry in scopes.filter_map(of_scope) {
             let wrong = || ConfError::Wrong {
                 path: path.to_owned(),
@@ -145,7 +149,8 @@ fn names(key: &str, scope: &str) -> bool {
 }
 
 impl Entry {
-    /// The outer `None`: it cannot be read. Docker leaves empty entries for what a helper keeps.
+    /// The outer `None`: it cannot be read. Docker leaves empty entries for what a helper keeps, and passes over a text without a
+    /// colon.
     fn credentials(&self) -> Option<Option<Credentials>> {
         let present = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         if let Some(token) = present(&self.identitytoken) {
@@ -156,7 +161,7 @@ impl Entry {
             return Some(both.map(|(user, password)| Credentials::Password { user, password }));
         };
         let text = String::from_utf8(Base64::decode_vec(auth.trim()).ok()?).ok()?;
-        let (user, password) = text.split_once(':')?;
+        let Some((user, password)) = text.split_once(':') else { return Some(None) };
         // Docker pads with NUL.
         let password = password.trim_end_matches('\0').to_owned();
         Some(Some(Credentials::Password { user: user.to_owned(), password }))
@@ -198,6 +203,17 @@ mod tests {
         assert_eq!(user(token, "r.example:5000", "a").as_deref(), Some("t"));
         let helper = find(r#"{"auths": {"r.example": {}}, "credsStore": "secretservice"}"#, "r.example", "a").unwrap();
         assert!(helper.credentials.is_none() && helper.helper.unwrap().0 == "docker-credential-secretservice");
+    }
+
+    #[test]
+    fn what_skopeo_takes_for_nothing_is_nothing() {
+        for text in [
+            r#"{"auths": null, "credHelpers": null, "credsStore": null}"#,
+            r#"{"auths": {"r.example": null}}"#,
+            r#"{"auths": {"r.example": {"auth": "bm8gY29sb24=", "username": null}}}"#,
+        ] {
+            assert_eq!(user(text, "r.example", "a"), None, "{text}");
+        }
     }
 
     #[test]

@@ -31,7 +31,10 @@ fn of_directory(directory: &Path) -> Result<Option<Certificates>, ConfError> {
     let failed = |source| ConfError::Io { path: directory.to_owned(), source };
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // One that is not for this user is passed over, as by skopeo.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+            return Ok(None);
+        }
         Err(error) => return Err(failed(error)),
     };
     let mut files = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>().map_err(failed)?;

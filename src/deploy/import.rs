@@ -193,6 +193,9 @@ fn is_docker(manifest: &ImageManifest) -> bool {
     matches!(manifest.media_type(), Some(MediaType::Other(kind)) if kind.starts_with("application/vnd.docker."))
 }
 
+/// A layer that registries do not have to keep.
+const FOREIGN: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+
 /// What skopeo does to a Docker schema 2 manifest: OCI's media types, and the rewritten configuration's digest and size.
 fn convert_docker(manifest: &mut ImageManifest, config: &str) -> Result<(), DeployError> {
     manifest.set_media_type(Some(MediaType::ImageManifest));
@@ -205,6 +208,7 @@ fn convert_docker(manifest: &mut ImageManifest, config: &str) -> Result<(), Depl
     let mut layers = manifest.layers().clone();
     for layer in &mut layers {
         let oci = match layer.media_type() {
+            MediaType::Other(kind) if kind == FOREIGN => MediaType::ImageLayerNonDistributableGzip,
             MediaType::Other(kind) if kind.ends_with(".tar.gzip") => MediaType::ImageLayerGzip,
             MediaType::Other(kind) if kind.ends_with(".tar.zstd") => MediaType::ImageLayerZstd,
             MediaType::Other(kind) if kind.ends_with(".tar") => MediaType::ImageLayer,

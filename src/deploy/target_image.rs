@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::DeployError;
-use crate::image_ref::has_host;
+use crate::image_ref::{has_host, without_credentials};
 
 /// A registry reference without transport, such as `quay.io/example/os:latest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +70,10 @@ impl FromStr for TargetImage {
 
     /// Takes `host/repo:tag`, also with `docker://` or what an origin file has before it.
     fn from_str(text: &str) -> Result<TargetImage, DeployError> {
-        let refuse = |reason| Err(DeployError::Target { reference: text.to_owned(), reason });
+        let refuse = |reason| {
+            let reference = without_credentials(text).unwrap_or_else(|| text.to_owned());
+            Err(DeployError::Target { reference, reason })
+        };
         if text.starts_with("ostree-remote-") {
             return refuse("signatures of ostree commits inside of images are not supported yet");
         }
@@ -79,6 +82,9 @@ impl FromStr for TargetImage {
             Some(name) => (true, name),
             None => (false, bare.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text)),
         };
+        if without_credentials(name).is_some() {
+            return refuse("a user's name and password have no place in it, where everybody could read them");
+        }
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:@+[]".contains(&b)) {
             return refuse("a registry reference such as `quay.io/example/os:latest` is expected");
         }
@@ -126,7 +132,7 @@ mod tests {
     #[test]
     fn target_references_need_a_host() {
         assert_eq!("docker://quay.io/a/b:c".parse::<TargetImage>().unwrap().with_transport(), "docker://quay.io/a/b:c");
-        for text in ["os:latest", "", "quay.io", "quay.io/a b", "ostree-remote-registry:r:quay.io/a"] {
+        for text in ["os:latest", "", "quay.io", "quay.io/a b", "ostree-remote-registry:r:quay.io/a", "u:p@quay.io/a"] {
             assert!(text.parse::<TargetImage>().is_err(), "{text}");
         }
     }

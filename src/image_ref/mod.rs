@@ -1,5 +1,6 @@
 //! The words by which a user names a source: a container image (containers-transports(5)) or a ref of an ostree repository.
 
+mod credentials;
 mod docker_archive;
 mod ostree;
 mod reference;
@@ -10,6 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+pub use credentials::without as without_credentials;
 pub use docker_archive::ArchivedImage;
 pub use ostree::{Location, OstreeRef};
 pub use reference::{Prefix, Reference, ReferenceError, has_host};
@@ -67,6 +69,11 @@ pub enum ImageRefError {
 
     #[error("`{text}` does not say which registry the image is in")]
     ShortName { text: String, full: String },
+
+    /// The text is without them.
+    #[error("`{text}`: a user's name and password have no place in the name of an image")]
+    Credentials { text: String },
+
     #[error("`{text}` names no image of a Docker archive: {why}")]
     DockerArchive { text: String, why: &'static str },
 
@@ -91,6 +98,13 @@ impl ImageRefError {
             }
             Self::Storage { .. } => {
                 Some("write containers-storage:NAME:TAG or containers-storage:[overlay@/GRAPHROOT]NAME:TAG".to_owned())
+            }
+            Self::Credentials { .. } => Some(
+                "skopeo login or podman login keeps them in a file, which is found, or given with --authfile"
+                    .to_owned(),
+            ),
+            Self::UnknownTransport { transport, .. } if matches!(transport.as_str(), "http" | "https") => {
+                Some("an image in a registry is docker://HOST/REPOSITORY:TAG".to_owned())
             }
             Self::Ostree { .. } => Some("write ostree:DIRECTORY#REF or ostree:https://HOST/PATH#REF".to_owned()),
             _ => None,
@@ -164,7 +178,8 @@ fn without_transport(text: &str, before_colon: &str) -> Result<RegistryRef, Imag
     let word = before_colon.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
     let after = &text[before_colon.len() + 1..];
     if text.contains("://") || (word && after.starts_with('/')) || before_colon.is_empty() {
-        return Err(ImageRefError::UnknownTransport { text: text.to_owned(), transport: before_colon.to_owned() });
+        let shown = credentials::without(text).unwrap_or_else(|| text.to_owned());
+        return Err(ImageRefError::UnknownTransport { text: shown, transport: before_colon.to_owned() });
     }
     bare(text)
 }

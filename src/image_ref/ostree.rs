@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::ImageRefError;
+use super::credentials::without;
 use crate::http::without_secrets;
 
 /// A repository, and a ref or a commit of it.
@@ -28,7 +29,8 @@ pub enum Location {
 impl OstreeRef {
     /// `rest` is what follows `ostree:` in `text`. No ref holds a `#`, so the last one begins it.
     pub(super) fn parse(text: &str, rest: &str) -> Result<Self, ImageRefError> {
-        let wrong = |why| ImageRefError::Ostree { text: printable(text), why };
+        let shown = |text: &str| without(text).unwrap_or_else(|| text.to_owned());
+        let wrong = |why| ImageRefError::Ostree { text: shown(text), why };
         let (location, rev) = rest.rsplit_once('#').ok_or_else(|| wrong("the ref has to follow a `#`"))?;
         if location.is_empty() {
             return Err(wrong("nothing stands before the `#`"));
@@ -70,14 +72,6 @@ impl Location {
 fn shown(url: &Url) -> String {
     let text = without_secrets(url).to_string();
     text.strip_suffix('/').unwrap_or(&text).to_owned()
-}
-
-/// A user's text without what may be a password.
-fn printable(text: &str) -> String {
-    match (text.find("://"), text.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme + 3 <= at => format!("{}…{}", &text[..scheme + 3], &text[at..]),
-        _ => text.to_owned(),
-    }
 }
 
 impl fmt::Display for OstreeRef {

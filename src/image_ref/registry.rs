@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::ImageRefError;
+use super::credentials::without as without_credentials;
 use super::reference::{Reference, has_host};
 use crate::digest::Digest;
 
@@ -18,6 +19,9 @@ pub struct RegistryRef {
 impl RegistryRef {
     /// `rest` is `text` without its transport.
     pub(super) fn parse(text: &str, rest: &str) -> Result<Self, ImageRefError> {
+        if let Some(text) = without_credentials(text) {
+            return Err(ImageRefError::Credentials { text });
+        }
         let wrong = |why: String| ImageRefError::Registry { text: text.to_owned(), why };
         let reference = rest.parse::<Reference>().map_err(|error| wrong(error.why.to_owned()))?.complete();
         if !has_host(rest) {

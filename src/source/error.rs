@@ -145,8 +145,15 @@ impl Error {
             ),
             Self::Store(error) => error.hint(),
             Self::LayerBlob { source, .. } => source.hint(),
+            Self::Layer { source: layer::Error::Blob(error), .. } | Self::Blob { source: error, .. }
+                if !matches!(error, layer::BlobError::Read { .. }) =>
+            {
+                Some("the image is damaged where it lies or on its way: copy it anew, or push it again".to_owned())
+            }
             Self::Layer { source: layer::Error::Blob(layer::BlobError::Read { source, .. }), .. } => {
-                source.get_ref()?.downcast_ref::<StoreError>()?.hint()
+                let inner = source.get_ref()?;
+                let of_store = || inner.downcast_ref::<StoreError>()?.hint();
+                inner.downcast_ref::<RegistryError>().map_or_else(of_store, RegistryError::hint)
             }
             _ => None,
         }

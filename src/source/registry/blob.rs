@@ -18,7 +18,8 @@ const PROGRESS: u64 = 1 << 20;
 pub struct Blob {
     session: Arc<Session>,
     digest: Digest,
-    body: Body,
+    /// `None`: there is nothing behind `at`.
+    body: Option<Body>,
     /// Bytes that were given to the caller.
     at: u64,
     /// Breaks since `at` was `since`.
@@ -49,7 +50,8 @@ impl Blob {
 impl Read for Blob {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
-            match self.body.read(buf) {
+            let Some(body) = &mut self.body else { return Ok(0) };
+            match body.read(buf) {
                 Ok(len) => {
                     self.at += len as u64; // usize has at most 64 bits
                     return Ok(len);
@@ -60,18 +62,20 @@ impl Read for Blob {
     }
 }
 
-/// The blob from byte `at` on.
-fn open_at(session: &Session, digest: Digest, at: u64) -> Result<Body> {
+/// The blob from byte `at` on; `None` when it ends there.
+fn open_at(session: &Session, digest: Digest, at: u64) -> Result<Option<Body>> {
     let range = HeaderValue::try_from(format!("bytes={at}-")).ok().filter(|_| at > 0);
     let headers = HeaderMap::from_iter(range.map(|range| (RANGE, range)));
     let mut answer = session.ask(&format!("blobs/{digest}"), &headers)?;
     match answer.status {
         StatusCode::NOT_FOUND => Err(RegistryError::NoBlob { name: session.name(), digest }),
-        StatusCode::PARTIAL_CONTENT if begins_at(&answer.headers, at) => Ok(answer.body),
+        StatusCode::PARTIAL_CONTENT if begins_at(&answer.headers, at) => Ok(Some(answer.body)),
+        // It broke off after its last byte, as the end of a body in chunks may.
+        StatusCode::RANGE_NOT_SATISFIABLE if at > 0 => Ok(None),
         // A server may send everything again.
         StatusCode::OK => {
             answer.body.skip(at)?;
-            Ok(answer.body)
+            Ok(Some(answer.body))
         }
         StatusCode::PARTIAL_CONTENT => {
             let why = format!("it was asked for the bytes from {at} on, and sends others");

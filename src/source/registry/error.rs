@@ -78,6 +78,9 @@ impl RegistryError {
             }
             Self::Denied { .. } => "the user may not read it, or there is no such image",
             Self::NoImage { .. } => "skopeo list-tags docker://HOST/REPOSITORY shows the tags",
+            Self::WrongDigest { .. } => {
+                "the registry, or a proxy before it, gives out something else: skopeo inspect --raw shows what comes here"
+            }
             Self::Http(error) => return http_hint(error.last()).map(str::to_owned),
             Self::Conf(ConfError::Blocked { .. }) => {
                 "the administrator of this machine does not want images from there"
@@ -98,5 +101,20 @@ fn http_hint(error: &HttpError) -> Option<&'static str> {
             Some("a registry without TLS is asked with --tls-verify=false")
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_without_tls_is_told_of_after_all_attempts() {
+        let refused = |url: &str| {
+            let last = HttpError::Connect { url: url.parse().unwrap(), why: "refused".to_owned() };
+            RegistryError::Http(HttpError::GivenUp { attempts: 6, last: Box::new(last) }).hint()
+        };
+        assert!(refused("https://r.example/v2/").unwrap().contains("--tls-verify=false"));
+        assert_eq!(refused("http://r.example/v2/"), None, "that was tried");
     }
 }
