@@ -9,9 +9,9 @@ mod upstream;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub use choose::{Offer, bootloader};
+pub use choose::{Offer, bootloader, layout, root_filesystem, stateroot};
 use origin::{Deployable, Upstream};
-pub use origin::{architecture, find_image, import, load_image};
+pub use origin::{FoundImage, architecture, find_image, import, load_image};
 pub use trust::admit;
 
 use crate::bootloader::{Addition, Boot, Loader, LoaderFiles, Places};
@@ -70,7 +70,7 @@ pub enum BuildError {
     RootFilesystem { asked: RootFilesystem },
     #[error("signatures are to be enforced on the machine, and {why}")]
     NothingToEnforce { why: String },
-    #[error("the image asks for the boot loader `{0}`, and only GRUB is installed yet")]
+    #[error("the image asks for the boot loader `{0}`, which is not known")]
     ImageBootloader(String),
 }
 

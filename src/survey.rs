@@ -3,105 +3,23 @@
 //! Of an ostree server only directories and the few files that say something are fetched; of an image all layers are read.
 //! Printing is `cli`'s.
 
-use std::collections::BTreeMap;
+mod facts;
+
 use std::path::Path;
 
-use serde::Serialize;
-
 use crate::bootloader::Places;
-use crate::build::{self, BuildError, Offer};
+use crate::build::{self, BuildError, FoundImage, Offer};
 use crate::deploy::{CommitTree, Grower, TargetImage, image_version};
 use crate::image_ref::{ImageRef, Location, OstreeRef, SourceRef};
-use crate::layout::{Layout, PartitionTable};
+use crate::layout::PartitionTable;
 use crate::os::{self, EfiRole, Os};
 use crate::progress::Progress;
 use crate::report::CommitFacts;
 use crate::request::{BootloaderChoice, Request};
 use crate::source::ostree::{self, Wanted};
-use crate::source::{Loaded, Resolved};
+use crate::source::{KeptSignatures, Loaded, Resolved, kept_signatures};
 use crate::tree::Files;
-
-/// Everything that is known of a source.
-#[derive(Clone, Debug, Serialize)]
-pub struct Survey {
-    pub source: String,
-    /// Of a container image.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image: Option<ImageSurvey>,
-    /// Of a ref of an ostree repository.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub commit: Option<CommitFacts>,
-    /// Bytes of all files unpacked; none where the repository does not say.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub size: Option<u64>,
-    /// Bytes to fetch from a server, where the commit says so.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub download: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub system: Option<SystemSurvey>,
-    /// Why no disk can be made of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub obstacle: Option<String>,
-    pub warnings: Vec<String>,
-}
-
-/// What the documents of an image say.
-#[derive(Clone, Debug, Serialize)]
-pub struct ImageSurvey {
-    pub manifest_digest: String,
-    pub architecture: String,
-    pub created: Option<String>,
-    pub version: Option<String>,
-    pub labels: BTreeMap<String, String>,
-    /// What the policy says; none where there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub trust: Option<TrustSurvey>,
-    /// The lowest first.
-    pub layers: Vec<LayerSurvey>,
-    /// What a machine would upgrade from, where the image has a name that a registry serves.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
-}
-
-/// Whether a build would take the image.
-#[derive(Clone, Debug, Serialize)]
-pub struct TrustSurvey {
-    pub accepted: bool,
-    /// By which signature and rule, or why not.
-    pub because: String,
-}
-
-/// A layer as the manifest lists it.
-#[derive(Clone, Debug, Serialize)]
-pub struct LayerSurvey {
-    pub digest: String,
-    pub media_type: String,
-    pub compressed: u64,
-}
-
-/// The operating system in it, and what a build would choose.
-#[derive(Clone, Debug, Serialize)]
-pub struct SystemSurvey {
-    pub name: String,
-    pub kernel: String,
-    pub architecture: String,
-    pub update_client: Option<&'static str>,
-    pub grows_at_first_boot: bool,
-    pub composefs: bool,
-    pub stateroot: String,
-    pub bootloader_files: Vec<BootFile>,
-    /// Which loader and why.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bootloader: Option<String>,
-}
-
-/// An EFI program.
-#[derive(Clone, Debug, Serialize)]
-pub struct BootFile {
-    pub path: String,
-    pub role: &'static str,
-    pub signed: bool,
-}
+pub use facts::*;
 
 /// Looks at the source; what is fetched goes to an unnamed file in `scratch`.
 pub fn survey(request: &Request, scratch: &Path, progress: &dyn Progress) -> Result<Survey, BuildError> {
@@ -120,10 +38,15 @@ fn of_image(
 ) -> Result<Survey, BuildError> {
     let found = build::find_image(image, request)?;
     let trust = match build::admit(&found, &request.trust) {
-        Ok(accepted) => accepted.map(|accepted| TrustSurvey { accepted: true, because: accepted.to_string() }),
-        Err(error) => Some(TrustSurvey { accepted: false, because: error.to_string() }),
+        Ok(accepted) => accepted.map(|accepted| TrustSurvey {
+            accepted: true,
+            signed: accepted.is_signed(),
+            because: accepted.to_string(),
+        }),
+        Err(error) => Some(TrustSurvey { accepted: false, signed: false, because: error.to_string() }),
     };
-    let image = ImageSurvey { trust, ..facts(&found.resolved)? };
+    let signatures = signatures(&found, request);
+    let image = ImageSurvey { trust, signatures, ..facts(&found.resolved)? };
     let mut survey = Survey {
         source: request.image.to_string(),
         size: None,
@@ -149,6 +72,15 @@ fn of_image(
     }
 }
 
+fn signatures(found: &FoundImage, request: &Request) -> SignaturesSurvey {
+    match kept_signatures(&*found.source, &found.resolved, request.trust.policy.as_ref()) {
+        Ok(KeptSignatures { places, cosign, gpg, bundles }) => {
+            SignaturesSurvey { places, cosign, gpg, bundles, unknown: None }
+        }
+        Err(error) => SignaturesSurvey { unknown: Some(error.to_string()), ..SignaturesSurvey::default() },
+    }
+}
+
 fn facts(resolved: &Resolved) -> Result<ImageSurvey, BuildError> {
     let parsed = resolved.parsed()?;
     let labels = parsed.labels();
@@ -167,6 +99,7 @@ fn facts(resolved: &Resolved) -> Result<ImageSurvey, BuildError> {
         layers: layers.collect(),
         labels,
         trust: None,
+        signatures: SignaturesSurvey::default(),
         target,
     })
 }
@@ -219,14 +152,18 @@ fn system(request: &Request, loaded: Loaded) -> Result<(SystemSurvey, Option<Str
     let files = Files { tree: &checkout.tree, root: checkout.deployment, spool: &contents.spool };
     let architecture = build::architecture(request, &loaded, &files)?;
     let os = Os::inspect(&files, architecture)?;
-    let places = Layout::default_for(architecture).map(|layout| Places::from(&layout)).map_err(BuildError::from);
+    let layout = build::layout(request, &os);
+    let places = layout.as_ref().map(Places::from).map_err(ToString::to_string);
     let loader = places.and_then(|places| {
-        build::bootloader(BootloaderChoice::Auto, &Offer { os: &os, image: &files, provided: None, places })
+        let offer = Offer { os: &os, image: &files, provided: None, places };
+        build::bootloader(BootloaderChoice::Auto, &offer).map_err(|error| error.to_string())
     });
     let (bootloader, obstacle) = match loader {
         Ok(loader) => (Some(loader.reason()), None),
-        Err(error) => (None, Some(error.to_string())),
+        Err(why) => (None, Some(why)),
     };
+    let root = build::root_filesystem(request, &os);
+    let obstacle = obstacle.or_else(|| root.as_ref().err().map(ToString::to_string));
     let system = SystemSurvey {
         name: os.release.pretty_name.clone(),
         kernel: os.kernel.version.clone(),
@@ -234,11 +171,23 @@ fn system(request: &Request, loaded: Loaded) -> Result<(SystemSurvey, Option<Str
         update_client: os.update_client,
         grows_at_first_boot: Grower::choose(&os.grow_tools, PartitionTable::Gpt).is_ok(),
         composefs: os.wants_composefs(),
-        stateroot: os.install.stateroot.clone().unwrap_or_else(|| "default".to_owned()),
+        stateroot: build::stateroot(request, &os),
+        layout: layout.ok().map(|layout| Choice {
+            why: format!("the default for {architecture}: {}", layout.description),
+            name: layout.name,
+        }),
+        root_filesystem: root.ok().map(|root| Choice { name: root.to_string(), why: why_root(&os).to_owned() }),
         bootloader_files: os.efi_binaries.iter().map(boot_file).collect(),
         bootloader,
     };
     Ok((system, obstacle))
+}
+
+fn why_root(os: &Os) -> &'static str {
+    match os.install.root_filesystem {
+        Some(_) => "the image's install configuration asks for it",
+        None => "the default; the image asks for none",
+    }
 }
 
 fn boot_file(binary: &os::EfiBinary) -> BootFile {

@@ -46,7 +46,16 @@ fn an_image_is_described_as_skopeo_does_and_what_a_build_would_choose_is_told() 
     assert!(found.get("obstacle").is_none() && found.get("commit").is_none());
 
     let text = program::succeed(program::bootwright().args(["inspect", &layout.reference()])).stdout;
-    for line in ["Version        7\n", "Label          containers.bootc = 1\n", "Boot loader    ", &layout.layers[1]] {
+    for line in [
+        "\nSignatures     none in images in `oci:`, which keep none\n",
+        "\nLayout         x86_64 (the default for x86_64: ",
+        "\nRoot           ext4 (the default; the image asks for none)\n",
+        "\nStateroot      default\n",
+        "Version        7\n",
+        "Label          containers.bootc = 1\n",
+        "Boot loader    ",
+        &layout.layers[1],
+    ] {
         assert!(text.contains(line), "`{line}` is not in\n{text}");
     }
 }

@@ -194,12 +194,19 @@ fn inspect_tells_whether_a_build_would_take_it() {
     let place = Place::new();
     let source = format!("docker://{}", place.name());
     let public = place.key.public.display().to_string();
-    let inspect = || {
+    let inspect = |args: &[&str], facts: &[&str]| {
         let mut command = program::bootwright();
-        command.args(["inspect", &source, "--tls-verify=false", "--cosign-key", &public]);
-        program::succeed(&mut command).stdout
+        command.args(["inspect", &source, "--tls-verify=false"]).args(args);
+        let text = program::succeed(&mut command).stdout;
+        facts.iter().for_each(|fact| assert!(text.contains(fact), "`{fact}` is not in\n{text}"));
     };
-    assert!(inspect().contains("Policy         REFUSED: docker://"), "{}", inspect());
-    place.cosign(&place.key, &format!("{}/me/os", place.registry.host()), &place.layout.manifest_digest);
-    assert!(inspect().contains("Policy         signed by key SHA256:"), "{}", inspect());
+    let (repository, with_key) = (format!("{}/me/os", place.registry.host()), ["--cosign-key", &public]);
+    let none = format!("\nSignatures     none in {repository}");
+    inspect(&with_key, &["\nPolicy         REFUSED: docker://", &none]);
+    inspect(&[], &[&none]);
+    place.cosign(&place.key, &repository, &place.layout.manifest_digest);
+    inspect(&with_key, &["\nPolicy         signed by key SHA256:", "\nSignatures     1 by cosign\n"]);
+    let anything = place.policy(&json!([{"type": "insecureAcceptAnything"}]));
+    inspect(&["--policy", &anything], &["\nPolicy         accepted without a signature"]);
+    inspect(&[], &["\nSignatures     1 by cosign; nobody asks for them (--cosign-key, --policy)\n"]);
 }

@@ -21,6 +21,8 @@ pub enum Fault {
     Loop,
     /// Another content of the same length.
     Garble,
+    /// The body comes in eight pieces, with a third of a second between them.
+    Slow,
 }
 
 /// Serves until it is dropped.

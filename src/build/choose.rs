@@ -63,9 +63,9 @@ pub fn boot_journal(loader: &Loader<'_>, os: &Os) -> bool {
     os.libostree.freezes_boot || loader.needs_kernel_on_esp() || !deploy::checks_boot(os)
 }
 
-pub fn root_filesystem(request: &Request, os: &Os) -> Result<(), BuildError> {
+pub fn root_filesystem(request: &Request, os: &Os) -> Result<RootFilesystem, BuildError> {
     match request.root_filesystem.or(os.install.root_filesystem) {
-        None | Some(RootFilesystem::Ext4) => Ok(()),
+        None | Some(RootFilesystem::Ext4) => Ok(RootFilesystem::Ext4),
         Some(asked) => Err(BuildError::RootFilesystem { asked }),
     }
 }

@@ -1,7 +1,7 @@
 //! `bootwright inspect SOURCE`, for people.
 
 use crate::report::CommitFacts;
-use crate::survey::{ImageSurvey, Survey, SystemSurvey};
+use crate::survey::{Choice, ImageSurvey, SignaturesSurvey, Survey, SystemSurvey};
 use crate::units::Bytes;
 
 /// Columns of the names of fields.
@@ -54,9 +54,27 @@ fn of_image(page: &mut Page, image: &ImageSurvey) {
         let refused = if trust.accepted { "" } else { "REFUSED: " };
         page.line("Policy", &format!("{refused}{}", trust.because));
     }
+    page.line("Signatures", &signatures(image));
     for (number, layer) in image.layers.iter().enumerate() {
         let (size, kind) = (Bytes(layer.compressed), layer.media_type.rsplit('.').next().unwrap_or_default());
         page.line(&format!("Layer {number}"), &format!("{}  {size}  {kind}", layer.digest));
+    }
+}
+
+/// How many there are, and whether somebody looked at them.
+fn signatures(image: &ImageSurvey) -> String {
+    let SignaturesSurvey { places, cosign, gpg, bundles, unknown } = &image.signatures;
+    if let Some(why) = unknown {
+        return format!("unknown: {why}");
+    }
+    let kinds = [(cosign, "by cosign"), (gpg, "by GPG"), (bundles, "in sigstore bundles, which are not supported")];
+    let found: Vec<_> =
+        kinds.iter().filter(|(count, _)| **count > 0).map(|(count, kind)| format!("{count} {kind}")).collect();
+    let is_asked = image.trust.as_ref().is_some_and(|trust| trust.signed || !trust.accepted);
+    let checked = if is_asked { "" } else { "; nobody asks for them (--cosign-key, --policy)" };
+    match found.is_empty() {
+        true => format!("none in {places}"),
+        false => format!("{}{checked}", found.join(", ")),
     }
 }
 
@@ -84,5 +102,9 @@ fn of_system(page: &mut Page, system: &SystemSurvey) {
         let signed = if file.signed { "signed " } else { "" };
         page.line("Boot file", &format!("{} ({signed}{})", file.path, file.role));
     }
+    let choice = |choice: &Option<Choice>| choice.as_ref().map(|Choice { name, why }| format!("{name} ({why})"));
+    page.line("Layout", &choice(&system.layout).unwrap_or_default());
+    page.line("Root", &choice(&system.root_filesystem).unwrap_or_default());
+    page.line("Stateroot", &system.stateroot);
     page.line("Boot loader", system.bootloader.as_deref().unwrap_or_default());
 }

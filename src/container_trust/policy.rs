@@ -98,9 +98,17 @@ impl Policy {
     /// that is read, for a key signs many images, and a registry could serve another of them; a `dir:`, which has no name, is
     /// taken by its digest alone.
     pub fn of_cosign_keys(paths: &[PathBuf]) -> Result<Self, TrustError> {
-        let keys = paths.iter().map(|path| Spki::read(path)).collect::<Result<_, _>>()?;
+        Ok(Self::of_keys(paths.iter().map(|path| Spki::read(path)).collect::<Result<_, _>>()?))
+    }
+
+    /// As without a key: it takes no image, and looks for signatures where cosign keeps them.
+    pub fn without_keys() -> Self {
+        Self::of_keys(Vec::new())
+    }
+
+    fn of_keys(keys: Vec<Spki>) -> Self {
         let default = Requirements(vec![Requirement::CosignKeys(keys)]);
-        Ok(Self { origin: Origin::CosignKeys, document: Document { default, transports: BTreeMap::new() } })
+        Self { origin: Origin::CosignKeys, document: Document { default, transports: BTreeMap::new() } }
     }
 
     /// Whether the default is nothing but `insecureAcceptAnything`, which is what refuses `ostree-image-signed:` to clients.

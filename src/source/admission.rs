@@ -1,7 +1,8 @@
 //! Whether an image may be used at all: asked when its documents are known and before any layer is read.
 
 use super::{Resolved, Result, Source};
-use crate::container_trust::{self, Accepted, Policy};
+use crate::container_trust::{self, Accepted, BUNDLE, Policy, Signature};
+use crate::digest::Digest;
 
 /// Asks `policy` about the image at the time `now`, in seconds since 1970.
 pub fn admit(source: &dyn Source, resolved: &Resolved, policy: &Policy, now: i64) -> Result<Accepted> {
@@ -10,4 +11,45 @@ pub fn admit(source: &dyn Source, resolved: &Resolved, policy: &Policy, now: i64
     let image =
         container_trust::Image { identity: &identity, manifest: &resolved.manifest, index: resolved.index.as_deref() };
     Ok(container_trust::admit(policy, image, &*signatures, now)?)
+}
+
+/// How many signatures there are, by their kinds. Nothing of them is verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeptSignatures {
+    /// Where they were looked for.
+    pub places: String,
+    pub cosign: usize,
+    pub gpg: usize,
+    pub bundles: usize,
+}
+
+/// Looks for signatures of the image and of the index that led to it: where cosign keeps them, and where `policy` would look.
+pub fn kept_signatures(source: &dyn Source, resolved: &Resolved, policy: Option<&Policy>) -> Result<KeptSignatures> {
+    let index = resolved.index.as_deref().map(Digest::of);
+    let (mut places, mut found) = (Vec::new(), Vec::new());
+    for policy in [Some(&Policy::without_keys()), policy].into_iter().flatten() {
+        let signatures = source.signatures(resolved, policy)?;
+        places.push(signatures.places());
+        for manifest in [Some(resolved.manifest_digest), index].into_iter().flatten() {
+            let new = signatures.of(&manifest)?.into_iter().filter(|signature| !found.contains(signature));
+            found.extend(new.collect::<Vec<_>>());
+        }
+    }
+    places.retain(|place| !place.is_empty());
+    places.dedup();
+    Ok(KeptSignatures::count(places.join(" and "), &found))
+}
+
+impl KeptSignatures {
+    fn count(places: String, found: &[Signature]) -> Self {
+        let mut kept = Self { places, ..Self::default() };
+        for signature in found {
+            *match signature {
+                Signature::Simple(_) => &mut kept.gpg,
+                Signature::Sigstore(attached) if attached.media_type.starts_with(BUNDLE) => &mut kept.bundles,
+                Signature::Sigstore(_) => &mut kept.cosign,
+            } += 1;
+        }
+        kept
+    }
 }

@@ -6,7 +6,7 @@ use super::encapsulated;
 use super::registry::RegistryError;
 use super::storage::StoreError;
 use crate::cache::CacheError;
-use crate::container_trust::{Refused, RegistriesDError};
+use crate::container_trust::{Refused, RegistriesDError, SignaturesError};
 use crate::digest::{Digest, DigestError};
 use crate::image_ref::ReferenceError;
 use crate::layer;
@@ -104,6 +104,9 @@ pub enum Error {
 
     #[error(transparent)]
     RegistriesD(#[from] RegistriesDError),
+
+    #[error(transparent)]
+    Signatures(#[from] SignaturesError),
 
     #[error(transparent)]
     Reference(#[from] ReferenceError),

@@ -31,7 +31,7 @@ use crate::digest::Digest;
 use crate::image::{Contents, Image};
 use crate::image_ref::ImageRef;
 use crate::spool::Spool;
-pub use admission::admit;
+pub use admission::{KeptSignatures, admit, kept_signatures};
 pub use error::{Error, Result};
 pub use load::{Room, load};
 pub use platform::Platform;

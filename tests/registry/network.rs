@@ -2,7 +2,8 @@
 
 use crate::registry::{NO_TLS, Place, docker};
 use crate::support::registry::Registry;
-use crate::support::way::Way;
+use crate::support::repository_of_registry::OCI_MANIFEST;
+use crate::support::way::{Ranges, Way};
 use qemu_tests::server::Fault;
 
 #[test]
@@ -57,4 +58,44 @@ fn a_registry_that_falls_silent_is_given_up() {
     let gone = docker(&way.name("os:1"));
     way.fault("/v2/", Fault::Status(500, 1000));
     place.refuses(&gone, &[NO_TLS], &["6 attempts failed", "500"]);
+}
+
+#[test]
+fn a_server_that_sends_everything_again_is_read_on_and_one_that_sends_other_bytes_is_refused() {
+    let (place, registry) = (Place::new(), Registry::open());
+    registry.store(&place.layout.reference(), "os:1", &[]);
+    let way = Way::to(&registry);
+    let name = way.name("os:1");
+    way.ranges(Ranges::Ignored);
+    way.fault(&place.layout.layers[1], Fault::Cut(2));
+    assert!(place.disk(&docker(&name), &[NO_TLS]) == place.wanted(&name));
+    assert!(way.requests().iter().any(|request| request.contains("bytes=")), "{:?}", way.requests());
+    way.ranges(Ranges::Wrong);
+    way.fault(&place.layout.layers[1], Fault::Cut(1));
+    place.refuses(&docker(&name), &[NO_TLS], &["layer 1", "does not answer as a registry does", "sends others"]);
+}
+
+#[test]
+fn a_blob_that_is_shorter_or_longer_than_its_descriptor_is_refused() {
+    let (place, registry) = (Place::new(), Registry::open());
+    registry.store(&place.layout.reference(), "os:1", &[]);
+    let size = place.layout.blob(&place.layout.layers[1]).metadata().unwrap().len();
+    for (lie, fact) in [(size + 1, "it has only"), (size - 1, "it has more than the")] {
+        let manifest = place.layout.manifest.replace(&format!("\"size\":{size}"), &format!("\"size\":{lie}"));
+        assert_ne!(manifest, place.layout.manifest);
+        registry.repository("os").put_manifest("lie", OCI_MANIFEST, manifest.as_bytes());
+        place.refuses(&docker(&registry.name("os:lie")), &[NO_TLS], &["layer 1", fact, "hint: the image is damaged"]);
+    }
+}
+
+#[test]
+fn a_slow_line_is_no_silent_one() {
+    let (place, registry) = (Place::new(), Registry::open());
+    registry.store(&place.layout.reference(), "os:1", &[]);
+    let way = Way::to(&registry);
+    let name = way.name("os:1");
+    way.fault(&place.layout.layers[1], Fault::Slow);
+    let begun = std::time::Instant::now();
+    assert!(place.disk(&docker(&name), &[NO_TLS, "--stall-timeout", "1"]) == place.wanted(&name));
+    assert!(begun.elapsed().as_secs() >= 2, "longer than a server may be silent");
 }

@@ -5,7 +5,7 @@ use std::fs;
 use crate::registry::{NO_TLS, Place, docker};
 use crate::support::nginx::{Authority, Nginx};
 use crate::support::program;
-use crate::support::registry::{PASSWORD, Registry, USER, auth_file};
+use crate::support::registry::{Doors, PASSWORD, Registry, USER, auth_file};
 use crate::support::way::Way;
 
 #[test]
@@ -127,4 +127,28 @@ fn without_certificates_of_the_registry_those_of_where_it_sends_its_callers_are_
     place.refuses(&docker(&name), &[NO_TLS], &["https://localhost", "the secure connection failed"]);
     let ca = authority.text("ca.pem");
     assert!(place.disk(&docker(&name), &[NO_TLS, "--tls-ca", &ca]) == place.wanted(&name));
+}
+
+#[test]
+fn through_a_proxy_certificates_are_those_of_the_registry() {
+    let place = Place::new();
+    let authority = Authority::new();
+    authority.sign("server", "DNS:registry.invalid", 2);
+    let registry = Registry::start(Doors::Open, Some(&authority));
+    registry.store(&place.layout.reference(), "os:1", &[]);
+    let proxy = Way::to(&registry);
+    let name = "registry.invalid/os:1";
+    let wanted = place.wanted(name);
+    let through = |out: &str, args: &[&str]| {
+        let mut command = place.command(&docker(name), out, args);
+        command
+            .env("https_proxy", format!("http://127.0.0.1:{}", proxy.port))
+            .env_remove("no_proxy")
+            .env_remove("NO_PROXY");
+        command
+    };
+    program::succeed(&mut through("out", &["--tls-ca", &authority.text("ca.pem")]));
+    assert!(fs::read(place.path("out/image/disk.raw")).unwrap() == wanted);
+    place.is_refused(&mut through("refused", &[]), &["the secure connection failed"]);
+    assert!(proxy.requests().iter().all(|path| path == "registry.invalid:443"), "{:?}", proxy.requests());
 }

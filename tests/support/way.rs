@@ -20,8 +20,19 @@ pub struct Way {
     shared: Arc<Shared>,
 }
 
+/// What becomes of the ranges that are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Ranges {
+    Served,
+    /// Everything is sent again, as a server may.
+    Ignored,
+    /// The answer begins elsewhere.
+    Wrong,
+}
+
 struct Shared {
     registry: u16,
+    ranges: Mutex<Ranges>,
     /// By what the path contains.
     faults: Faults,
     /// What the path contains, and the beginning of the URL that is answered.
@@ -72,6 +83,7 @@ impl Way {
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
             registry: registry.port,
+            ranges: Mutex::new(Ranges::Served),
             faults: Faults::default(),
             redirects: Mutex::default(),
             requests: Mutex::default(),
@@ -100,6 +112,10 @@ impl Way {
     /// Requests whose path contains `part` are sent to the same path behind `to` from now on.
     pub fn redirect(&self, part: &str, to: &str) {
         self.shared.redirects.lock().unwrap().push((part.to_owned(), to.to_owned()));
+    }
+
+    pub fn ranges(&self, ranges: Ranges) {
+        *self.shared.ranges.lock().unwrap() = ranges;
     }
 
     /// `PATH` or `PATH RANGE` of each request so far.
@@ -139,7 +155,18 @@ fn answer(mut stream: &TcpStream, shared: &Shared) -> Option<()> {
     if let Some(Fault::Status(code, _)) = fault {
         return status(stream, code, "Retry-After: 0\r\n");
     }
-    let mut bytes = ask_registry(shared.registry, &line, &headers)?;
+    if line.starts_with("CONNECT ") {
+        return tunnel(stream, shared.registry);
+    }
+    let ranges = *shared.ranges.lock().unwrap();
+    let headers = headers.into_iter().filter(|line| ranges == Ranges::Served || !line.starts_with("range: "));
+    let mut bytes = ask_registry(shared.registry, &line, &headers.collect::<Vec<_>>())?;
+    if ranges == Ranges::Wrong && !range.is_empty() {
+        let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+        let length = bytes.len() - head - 4;
+        let line = format!("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-{}/{length}\r\n", length - 1);
+        bytes.splice(..bytes.windows(2).position(|window| window == b"\r\n")? + 2, line.into_bytes());
+    }
     let body = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     match fault {
         Some(Fault::Cut(_)) => bytes.truncate(body + (bytes.len() - body) / 2),
@@ -147,11 +174,27 @@ fn answer(mut stream: &TcpStream, shared: &Shared) -> Option<()> {
         Some(Fault::Stall) => bytes.truncate(body),
         _ => {}
     }
-    stream.write_all(&bytes).ok()?;
+    if let Some(Fault::Slow) = fault {
+        for piece in bytes.chunks(bytes.len().div_ceil(8)) {
+            stream.write_all(piece).ok()?;
+            thread::sleep(Duration::from_millis(333));
+        }
+    } else {
+        stream.write_all(&bytes).ok()?;
+    }
     if let Some(Fault::Stall) = fault {
         thread::sleep(Duration::from_secs(600));
     }
     stream.shutdown(std::net::Shutdown::Both).ok()
+}
+
+/// As a proxy does for TLS: bytes go to the registry and back, whatever its name.
+fn tunnel(mut stream: &TcpStream, port: u16) -> Option<()> {
+    let upstream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").ok()?;
+    let (client, mut back) = (stream.try_clone().ok()?, upstream.try_clone().ok()?);
+    thread::spawn(move || std::io::copy(&mut &client, &mut back));
+    std::io::copy(&mut &upstream, &mut stream).ok().map(drop)
 }
 
 /// Everything that the registry answers.
