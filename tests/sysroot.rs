@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::support::disk::{self, Disks};
+use crate::support::mini_image::{MiniImage, small_partitions};
 use crate::support::sysroot::{self, Sysroot};
 use crate::support::{program, walk};
 use qemu_tests::oracle;
@@ -246,4 +247,33 @@ fn fstab_names_boot_and_the_esp_by_what_blkid_finds() {
     let fstab = fs::read_to_string(sysroot.deployment().join("etc/fstab")).unwrap();
     assert_eq!(fstab, format!("UUID={boot} /boot auto ro 0 2\nUUID={esp} /boot/efi vfat umask=0077,nofail 0 2\n"));
     assert!(sysroot.boot.join("efi").is_dir());
+}
+
+#[test]
+fn an_image_of_docker_is_kept_as_skopeo_converts_it() {
+    oracle::needs_root("looking into a sysroot");
+    let scratch = tempfile::tempdir().unwrap();
+    let skopeo = tool("skopeo", "skopeo");
+    let place = |transport: &str, name: &str| format!("{transport}:{}", scratch.path().join(name).display());
+    let layout = MiniImage::bootable().label("version", "<7> & more").write(&scratch.path().join("image"));
+    let docker = place("dir", "docker");
+    agrees(&skopeo, ["copy", "--quiet", "--format", "v2s2", &layout.reference(), &docker]);
+    let plain = fs::read_to_string(scratch.path().join("docker/manifest.json")).unwrap();
+    let usual = "application/vnd.docker.image.rootfs.diff.tar.gzip\"";
+    assert!(plain.contains(usual), "{plain}");
+    let foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip\",\"urls\":[\"https://r.example/layer\"]";
+    for (name, manifest) in [("usual", plain.clone()), ("foreign", plain.replacen(usual, foreign, 1))] {
+        fs::write(scratch.path().join("docker/manifest.json"), manifest).unwrap();
+        let converted = scratch.path().join(name);
+        agrees(&skopeo, ["copy", "--quiet", &docker, &format!("oci:{}:x", converted.display())]);
+        let read = |name: &str| serde_json::from_slice::<Value>(&fs::read(converted.join(name)).unwrap()).unwrap();
+        let blob = |entry: &Value| read(&format!("blobs/{}", entry["digest"].as_str().unwrap().replace(':', "/")));
+        let wanted = blob(&read("index.json")["manifests"][0]);
+        let partitions = small_partitions(scratch.path());
+        let disks = disk::build_into(&docker, &scratch.path().join(format!("disk-{name}")), &["--layout", &partitions]);
+        let sysroot = sysroot::of(&disks);
+        let kept = |key: &str| serde_json::from_str::<Value>(&metadata(&sysroot, key)).unwrap();
+        assert_eq!(kept("ostree.manifest"), wanted, "{name}");
+        assert_eq!(kept("ostree.container.image-config"), blob(&wanted["config"]), "{name}");
+    }
 }
