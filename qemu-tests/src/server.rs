@@ -23,6 +23,8 @@ pub enum Fault {
     Garble,
     /// The body comes in eight pieces, with a third of a second between them.
     Slow,
+    /// So many bodies come in chunks and break off before the last, empty one.
+    Unterminated(usize),
 }
 
 /// Serves until it is dropped.
@@ -184,7 +186,8 @@ impl Faults {
         let left = match fault {
             Fault::Status(status, count) if count > 1 => Some(Fault::Status(status, count - 1)),
             Fault::Cut(count) if count > 1 => Some(Fault::Cut(count - 1)),
-            Fault::Status(..) | Fault::Cut(_) => None,
+            Fault::Unterminated(count) if count > 1 => Some(Fault::Unterminated(count - 1)),
+            Fault::Status(..) | Fault::Cut(_) | Fault::Unterminated(_) => None,
             lasting => Some(lasting),
         };
         left.map(|left| faults.insert(part, left));

@@ -99,3 +99,16 @@ fn a_slow_line_is_no_silent_one() {
     assert!(place.disk(&docker(&name), &[NO_TLS, "--stall-timeout", "1"]) == place.wanted(&name));
     assert!(begun.elapsed().as_secs() >= 2, "longer than a server may be silent");
 }
+
+#[test]
+fn a_body_that_broke_off_after_its_last_byte_is_whole() {
+    let (place, registry) = (Place::new(), Registry::open());
+    registry.store(&place.layout.reference(), "os:1", &[]);
+    let way = Way::to(&registry);
+    let (name, layer) = (way.name("os:1"), &place.layout.layers[1]);
+    way.fault(layer, Fault::Unterminated(1));
+    assert!(place.disk(&docker(&name), &[NO_TLS]) == place.wanted(&name));
+    let size = place.layout.blob(layer).metadata().unwrap().len();
+    let rest = format!("{layer} bytes={size}-");
+    assert!(way.requests().iter().any(|request| request.ends_with(&rest)), "{:?}", way.requests());
+}

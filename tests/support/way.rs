@@ -172,6 +172,7 @@ fn answer(mut stream: &TcpStream, shared: &Shared) -> Option<()> {
         Some(Fault::Cut(_)) => bytes.truncate(body + (bytes.len() - body) / 2),
         Some(Fault::Garble) => bytes[body..].iter_mut().rev().take(4).for_each(|byte| *byte ^= 1),
         Some(Fault::Stall) => bytes.truncate(body),
+        Some(Fault::Unterminated(_)) => bytes = unterminated(&bytes[..body], &bytes[body..])?,
         _ => {}
     }
     if let Some(Fault::Slow) = fault {
@@ -186,6 +187,15 @@ fn answer(mut stream: &TcpStream, shared: &Shared) -> Option<()> {
         thread::sleep(Duration::from_secs(600));
     }
     stream.shutdown(std::net::Shutdown::Both).ok()
+}
+
+/// The body as one chunk, without the empty one that ends it (RFC 9112 §7.1).
+fn unterminated(head: &[u8], body: &[u8]) -> Option<Vec<u8>> {
+    let head = std::str::from_utf8(head).ok()?.trim_end();
+    let kept = head.lines().filter(|line| !line.to_lowercase().starts_with("content-length:"));
+    let head: String = kept.map(|line| format!("{line}\r\n")).collect();
+    let head = format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len());
+    Some([head.as_bytes(), body, b"\r\n"].concat())
 }
 
 /// As a proxy does for TLS: bytes go to the registry and back, whatever its name.
