@@ -1,5 +1,6 @@
 //! Layers that are kept from one build to the next: the disk stays the same, whatever happened to the cache.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,6 +9,7 @@ use crate::support::mini_image::{Layout, MiniImage, Packing, digest, small_parti
 use crate::support::tar::file;
 use crate::support::{mounted, program};
 use qemu_tests::oracle;
+use serde_json::Value;
 
 /// An image of three layers and a cache.
 struct Place {
@@ -229,10 +231,21 @@ fn a_cache_without_room_is_told_and_the_disk_is_built() {
         let cache = tmpfs.path().join("cache");
         let (mut command, layout) = (program::bootwright(), &place.partitions);
         command.args(["build", &place.layout.reference(), "--type", "raw", "--no-checksums", "--layout", layout]);
-        let ended = program::succeed(command.arg("--output").arg(place.path("out")).arg("--cache").arg(&cache));
+        command.args(["--progress", "json", "--output"]).arg(place.path("out")).arg("--cache").arg(&cache);
+        let said = program::succeed(&mut command).stderr;
         assert!(fs::read(place.path("out/image/disk.raw")).unwrap() == wanted, "{size}");
-        assert_eq!(ended.stderr.matches("layers are not kept for the next build").count(), 1, "{}", ended.stderr);
-        assert!(ended.stderr.contains("No space left on device"), "{}", ended.stderr);
+        let events: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let told = |text: &str| events.iter().filter(|event| event["text"].to_string().contains(text)).count();
+        assert_eq!((told("layers are not kept for the next build"), told("No space left on device")), (1, 1), "{said}");
+        let mut layers = BTreeMap::new();
+        for event in events.iter().filter(|event| event["task"].to_string().contains("layer-")) {
+            let (total, done) = layers.entry(event["task"].to_string()).or_insert((0, 0));
+            match event["event"].as_str() {
+                Some("begin") => (*total, *done) = (event["total"].as_u64().unwrap(), 0),
+                _ => *done += event["by"].as_u64().unwrap_or_default(),
+            }
+        }
+        assert!(layers.len() == 3 && layers.values().all(|(total, done)| total == done), "{layers:?}");
         assert_eq!(fs::read_dir(cache.join("making")).unwrap().count(), 0, "{size}");
     }
 }

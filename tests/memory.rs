@@ -60,6 +60,7 @@ fn a_bomb_of_headers_in_many_layers_is_refused_before_it_takes_the_memory() {
     let mut command = program::build(&format!("oci:{}", layout.path().display()), &out.path().join("out"));
     let (ended, most) = program::measure(command.arg("--no-cache"));
     assert!(ended.code == Some(1) && ended.stderr.contains("need more than 2147483648 bytes"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("hint: "), "{}", ended.stderr);
     assert!(most < 3 << 30, "{most} bytes");
 }
 

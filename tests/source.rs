@@ -323,5 +323,7 @@ fn more_layers_than_any_engine_runs_and_a_config_of_a_gigabyte_are_refused_befor
         "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": [],
     });
     layout.index(&[layout.put(manifest.to_string().as_bytes(), "application/vnd.oci.image.manifest.v1+json")]);
-    assert_eq!(layout.refusal(), "the config has 1073741824 bytes, 16777216 are allowed");
+    let refusal = layout.load().unwrap_err();
+    assert_eq!(refusal.to_string(), "the config has 1073741824 bytes, 16777216 are allowed");
+    assert!(refusal.hint().is_some());
 }

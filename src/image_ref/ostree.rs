@@ -29,8 +29,10 @@ pub enum Location {
 impl OstreeRef {
     /// `rest` is what follows `ostree:` in `text`. No ref holds a `#`, so the last one begins it.
     pub(super) fn parse(text: &str, rest: &str) -> Result<Self, ImageRefError> {
-        let shown = |text: &str| without(text).unwrap_or_else(|| text.to_owned());
-        let wrong = |why| ImageRefError::Ostree { text: shown(text), why };
+        // A directory may have an `@` in its name.
+        let shown =
+            || Some(text).filter(|text| text.contains("://")).and_then(without).unwrap_or_else(|| text.to_owned());
+        let wrong = |why| ImageRefError::Ostree { text: shown(), why };
         let (location, rev) = rest.rsplit_once('#').ok_or_else(|| wrong("the ref has to follow a `#`"))?;
         if location.is_empty() {
             return Err(wrong("nothing stands before the `#`"));

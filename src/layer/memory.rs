@@ -21,6 +21,11 @@ impl Memory {
     pub fn share(&self) -> Share<'_> {
         Share { memory: self, taken: 0 }
     }
+
+    /// A layer that was kept is given up after all; it had taken so much.
+    pub fn give_back(&self, taken: u64) {
+        self.used.fetch_sub(taken, Ordering::Relaxed);
+    }
 }
 
 /// What one layer has taken. It is given back when the layer is given up.
@@ -46,6 +51,6 @@ impl Share<'_> {
 
 impl Drop for Share<'_> {
     fn drop(&mut self) {
-        self.memory.used.fetch_sub(self.taken, Ordering::Relaxed);
+        self.memory.give_back(self.taken);
     }
 }

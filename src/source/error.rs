@@ -141,6 +141,13 @@ impl Error {
             Self::TooManyLayers { .. } => {
                 Some("no container engine runs such an image; podman build --squash-all joins its layers".to_owned())
             }
+            Self::TooManyEntries { .. } => Some(
+                "layers that replace each other's files count all of them: podman build --squash-all joins them"
+                    .to_owned(),
+            ),
+            Self::TooLarge { .. } => {
+                Some("documents of images have some kilobytes: this one is damaged, or made to do harm".to_owned())
+            }
             Self::Registry(error) => error.hint(),
             Self::Refused(refused) => refused.hint(),
             Self::Cache(_) => Some(

@@ -159,13 +159,17 @@ impl Layers<'_> {
     }
 
     fn layer(&self, index: usize) -> Result<Finished> {
+        self.begin(index);
+        let result = self.read(index);
+        self.progress.report(&Event::End { task: Task::Layer(index) });
+        result
+    }
+
+    fn begin(&self, index: usize) {
         let Job { digest, expected, .. } = &self.jobs[index];
         let label = format!("layer {} of {} ({})", index + 1, self.jobs.len(), digest.short());
         let task = Task::Layer(index);
         self.progress.report(&Event::Begin { task, label: &label, total: Some(expected.blob.size) });
-        let result = self.read(index);
-        self.progress.report(&Event::End { task });
-        result
     }
 
     fn read(&self, index: usize) -> Result<Finished> {
@@ -176,7 +180,7 @@ impl Layers<'_> {
         if !self.cache_is_full.load(Ordering::Relaxed) {
             match self.enter(cache, index) {
                 Ok(cached) => return Ok(cached.lend_to(self.spool)),
-                Err(error) if is_of_the_cache(&error) => self.go_on_without(&error),
+                Err(error) if is_of_the_cache(&error) => self.go_on_without(&error, index),
                 Err(error) => return Err(error),
             }
         }
@@ -199,15 +203,19 @@ impl Layers<'_> {
     fn enter(&self, cache: &Cache, index: usize) -> Result<Cached> {
         let making = cache.begin()?;
         let finished = self.read_into(&making.spool, index)?;
-        Ok(cache.enter(&self.jobs[index].expected, making, finished)?)
+        let memory = finished.memory;
+        let entered = cache.enter(&self.jobs[index].expected, making, finished);
+        Ok(entered.inspect_err(|_| self.memory.give_back(memory))?)
     }
 
-    /// A cache that has no room or cannot be written any more is no reason to fail.
-    fn go_on_without(&self, error: &Error) {
+    /// A cache that has no room or cannot be written any more is no reason to fail: the layer is read from its beginning.
+    fn go_on_without(&self, error: &Error, index: usize) {
+        self.progress.report(&Event::End { task: Task::Layer(index) });
         if !self.cache_is_full.swap(true, Ordering::Relaxed) {
             let text = format!("layers are not kept for the next build: {error}");
             self.progress.report(&Event::Warning(&text));
         }
+        self.begin(index);
     }
 
     fn read_into(&self, spool: &Spool, index: usize) -> Result<Finished> {
