@@ -18,6 +18,7 @@ pub enum Task {
 /// One thing that happened. Numbers are bytes, those of [`Task::Pull`] objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
+    /// A second one for the same task begins it anew.
     Begin {
         task: Task,
         label: &'a str,

@@ -15,6 +15,8 @@ fn a_password_in_a_reference_is_refused_and_not_repeated() {
     for reference in [
         "docker://me:hush@r.example/os:1",
         "docker://me:hu/hush@r.example:5000/os@sha256:00",
+        "docker:me:hush@r.example/os:1",
+        "docker://tenancy/me:hush@r.example/os:1",
         "me:hush@r.example/os",
         "https://me:hush@r.example/os",
         "ostree:https://me:hush@r.example/repo",
@@ -30,6 +32,8 @@ fn a_password_in_a_reference_is_refused_and_not_repeated() {
             assert!(!out.exists(), "{reference}");
         }
     }
+    let ended = program::end(program::bootwright().args(["inspect", "vm@home.qcow2"]));
+    assert!(ended.stderr.contains("`vm@home.qcow2` cannot be read"), "a disk that is not there: {}", ended.stderr);
     let ended = program::end(&mut program::build("docker://me:hush@r.example/os:1", &out));
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(

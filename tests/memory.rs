@@ -5,7 +5,8 @@ use bootwright::source::Limits;
 use serde_json::{Value, json};
 
 use crate::layout::{Entry, Layer, Layout, load_within, tar};
-use crate::support::mini_image::{MiniImage, small_partitions};
+use crate::support::chunked::Encapsulated;
+use crate::support::mini_image::{MiniImage, base, small_partitions};
 use crate::support::program;
 use crate::support::tar::{file, stream};
 
@@ -45,6 +46,37 @@ fn directories_that_no_entry_names_count() {
     let layout = Layout::of(&[Layer::gzip(&tar(&entries))]);
     assert!(refusal(&layout, 1 << 20, None).unwrap().contains("more than 1048576 bytes"), "40 times 40 directories");
     assert_eq!(refusal(&layout, 2 << 20, None), None);
+}
+
+#[test]
+fn the_names_of_a_long_target_and_xattrs_of_a_byte_count_one_by_one() {
+    let target = "a/".repeat(49) + "a";
+    let names: Vec<String> = (0..200).map(|number| number.to_string()).collect();
+    let mut entries = vec![Entry::File(&target, b"")];
+    entries.extend(names.iter().map(|name| Entry::Hardlink(name, &target)));
+    let layout = Layout::of(&[Layer::gzip(&tar(&entries))]);
+    assert!(refusal(&layout, 1 << 20, None).unwrap().contains("more than 1048576 bytes"), "200 times 50 names");
+    assert_eq!(refusal(&layout, 2 << 20, None), None);
+
+    let one = (0..10_000).fold(file("usr/a", ""), |entry, number| entry.xattr(&format!("user.{number}"), b"x"));
+    let layout = Layout::of(&[Layer::gzip(&stream(&[one]))]);
+    assert!(refusal(&layout, 1 << 20, None).unwrap().contains("more than 1048576 bytes"), "10,000 xattrs");
+    assert_eq!(refusal(&layout, 2 << 20, None), None);
+}
+
+#[test]
+fn objects_that_share_a_set_of_xattrs_count_it_each_as_a_cache_holds_it_for_each() {
+    let scratch = tempfile::tempdir().unwrap();
+    let value = vec![b'x'; 60_000];
+    let same = (0..40).map(|number| file(&format!("usr/share/{number}"), number.to_string()).xattr("user.x", &value));
+    let entries = [base(), same.collect()].concat();
+    let image = Encapsulated::new(scratch.path(), &entries, &[]).chunked().write(&scratch.path().join("image"));
+    let within = |memory| {
+        let limits = Limits { memory, ..Limits::default() };
+        load_within(&image.reference(), None, 2, &limits, None).err().map(|error| error.to_string())
+    };
+    assert!(within(2 << 20).unwrap().contains("more than 2097152 bytes"), "40 times 60,000 bytes");
+    assert_eq!(within(4 << 20), None);
 }
 
 #[test]

@@ -150,6 +150,25 @@ fn global_pax_headers_apply_until_a_file_says_otherwise() {
 }
 
 #[test]
+fn extended_headers_cannot_fill_the_memory() {
+    let globals = |key: &str| {
+        let large = format!("'v' * {}", 10 << 20);
+        python(
+            &format!(
+                "for n in range(3): t.offset = t.fileobj.write(t.tarinfo.create_pax_global_header({{{key}: {large}}}))\nadd('a')"
+            ),
+            "PAX_FORMAT",
+        )
+    };
+    assert_eq!(read(&globals("'same'")).unwrap().len(), 1, "a later record takes the place of one before");
+    let refusal = read(&globals("'key%d' % n")).unwrap_err().to_string();
+    assert!(refusal.contains("20971528 bytes, 16777216 are allowed"), "{refusal}");
+    let many = "add('a', pax_headers={'k%d' % n: 'x' for n in range(140000)})";
+    let refusal = read(&python(many, "PAX_FORMAT")).unwrap_err().to_string();
+    assert!(refusal.contains("more than 131072 records"), "{refusal}");
+}
+
+#[test]
 fn nul_and_7_are_regular_files_and_a_slash_at_the_end_makes_a_directory() {
     let program =
         r"add('a', b'1', type=b'\0'); add('b', b'2', type=b'7'); add('c/', type=b'\0'); add('d', type=tarfile.DIRTYPE)";

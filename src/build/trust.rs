@@ -57,6 +57,8 @@ pub fn machine_warning(target: &TargetImage, files: &Files<'_>) -> Result<Option
     }
     let path = Path::new("/").join(OF_MACHINE);
     let why = match in_image(&path, files)?.map(|text| Policy::parse(&path, &text)) {
+        // A link that leads out of the image.
+        None if is_named(&path, files)? => None,
         None => Some("is missing".to_owned()),
         Some(Err(_)) => Some("cannot be read by any client".to_owned()),
         Some(Ok(policy)) => obstacle(&policy, target, files),
@@ -69,10 +71,9 @@ pub fn machine_warning(target: &TargetImage, files: &Files<'_>) -> Result<Option
 fn obstacle(policy: &Policy, target: &TargetImage, files: &Files<'_>) -> Option<String> {
     // OK to ignore: a name that is none of an image's is another one's concern.
     let identity = Identity::docker(&target.as_str().parse().ok()?);
-    // What lies in /var is not the image's, and may be there.
-    let is_there = |path: &Path| {
-        !path.starts_with("/etc") && !path.starts_with("/usr") || in_image(path, files).is_ok_and(|file| file.is_some())
-    };
+    let is_of_image = |path: &Path| path.starts_with("/etc") || path.starts_with("/usr");
+    // What lies in /var may be there.
+    let is_there = |path: &Path| !is_of_image(path) || is_named(path, files).unwrap_or(true);
     policy.obstacle(&identity, &is_there)
 }
 
@@ -85,4 +86,17 @@ fn in_image(path: &Path, files: &Files<'_>) -> Result<Option<Vec<u8>>, DeployErr
         }
     }
     Ok(None)
+}
+
+/// Whether the image has something of that name, be it a link that leads nowhere before there is an /etc.
+fn is_named(path: &Path, files: &Files<'_>) -> Result<bool, DeployError> {
+    let path = path.strip_prefix("/").unwrap_or(path);
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(false) };
+    for directory in ["usr/", ""] {
+        let names = files.list(&format!("{directory}{}", parent.display()))?;
+        if names.iter().any(|listed| **listed == *name) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -4,8 +4,8 @@
 //! SHA-256 of what follows | postcard of Index
 //! ```
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::SystemTime;
@@ -53,8 +53,9 @@ pub fn write(directory: &Path, lengths: &[u64], finished: &Finished) -> io::Resu
         files.push(file);
     }
     let index = postcard::to_stdvec(&Index { contents, finished }).map_err(io::Error::other)?;
-    let bytes = [&Digest::of(&index).0[..], &index].concat();
-    fs::write(directory.join("index"), bytes)?;
+    let mut file = File::create(directory.join("index"))?;
+    file.write_all(&Digest::of(&index).0)?;
+    file.write_all(&index)?;
     Ok(files)
 }
 

@@ -27,7 +27,8 @@ use crate::layer::{Expected, Finished, Role};
 use crate::spool::Spool;
 pub use store::{Entry, Swept};
 
-/// Changes with everything that the meaning of an entry depends on: the form of the index, and how layers are imported.
+/// Changes with everything that the meaning of an entry depends on: the form of the index, and how layers are imported. `layers-`
+/// begins it, by which versions know each other's.
 const LAYERS: &str = "layers-2";
 const MAKING: &str = "making";
 /// A layer that no build asked for in this time is dropped by the next build.

@@ -70,9 +70,14 @@ pub fn prune(root: &Path, unwanted: impl FnMut(&Entry) -> bool) -> Result<Swept,
     }
 }
 
-/// Drops entries, and what is left of builds; no build may be running.
+/// Drops entries, what is left of builds, and entries in the form of another version; no build may be running.
 pub fn sweep(root: &Path, unwanted: impl FnMut(&Entry) -> bool) -> Result<Swept, CacheError> {
-    for left in listed(&root.join(MAKING))? {
+    let is_of_another_version = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("layers-") && *name != *LAYERS
+    };
+    let others = listed(root)?.into_iter().filter(is_of_another_version);
+    for left in listed(&root.join(MAKING))?.into_iter().chain(others) {
         fs::remove_dir_all(&left).map_err(failed(&left))?;
     }
     drop_entries(root, unwanted)

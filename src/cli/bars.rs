@@ -39,7 +39,9 @@ impl Progress for Bars {
                     None => ProgressBar::new_spinner(),
                 });
                 bar.set_message(label.to_owned());
-                running.insert(task, bar);
+                if let Some(given_up) = running.insert(task, bar) {
+                    given_up.finish_and_clear();
+                }
             }
             Event::Grow { task, by } => {
                 if let Some(bar) = running.get(&task) {

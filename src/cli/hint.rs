@@ -77,9 +77,7 @@ fn build_hint(error: &BuildError) -> Option<String> {
         BuildError::RemoteWithoutUrl { .. } => "say where it is with --remote-url".to_owned(),
         BuildError::NothingToEnforce { .. } => "give the policy that the machine will have with --policy, or --cosign-key".to_owned(),
         BuildError::RootFilesystem { .. } => "build with --rootfs ext4".to_owned(),
-        BuildError::Source(source::Error::Spool(
-            SpoolError::Create { source, .. } | SpoolError::Write { source, .. } | SpoolError::Read { source, .. },
-        )) => return output_hint(source),
+        BuildError::Source(source::Error::Spool(error)) => return spool_hint(error),
         BuildError::Source(error) => return error.hint(),
         BuildError::Ostree(error) => return error.hint(),
         BuildError::Deploy(error) => return deploy_hint(error),
@@ -146,6 +144,15 @@ fn output_hint(error: &io::Error) -> Option<String> {
         }
         _ => room_hint(error),
     }
+}
+
+/// Contents wait beside the outputs, or where temporary files are when there are none.
+fn spool_hint(error: &SpoolError) -> Option<String> {
+    let (SpoolError::Create { dir, source }
+    | SpoolError::Write { dir, source, .. }
+    | SpoolError::Read { dir, source, .. }) = error;
+    let is_temporary = *dir == std::env::temp_dir() && source.kind() == io::ErrorKind::PermissionDenied;
+    if is_temporary { Some("set TMPDIR to a directory you may write to".to_owned()) } else { output_hint(source) }
 }
 
 fn room_hint(error: &io::Error) -> Option<String> {

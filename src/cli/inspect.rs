@@ -32,8 +32,14 @@ fn source(args: &InspectArgs) -> anyhow::Result<Option<SourceRef>> {
     match text.parse() {
         Ok(source) => Ok(Some(source)),
         Err(ImageRefError::ShortName { .. } | ImageRefError::Registry { .. }) if !text.contains("://") => Ok(None),
+        Err(ImageRefError::Credentials { .. }) if names_no_host(text) => Ok(None),
         Err(error) => Err(wrong(error)),
     }
+}
+
+/// `vm@home.qcow2` is a disk that is not there; `me:secret@host/os` is not to be repeated.
+fn names_no_host(text: &str) -> bool {
+    !text.contains("://") && text.split_once('@').is_some_and(|(_, host)| !host.contains('/'))
 }
 
 fn given(args: &InspectArgs) -> Option<&'static str> {

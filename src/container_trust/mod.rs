@@ -25,6 +25,6 @@ pub use in_directory::InDirectory;
 pub use in_registry::{Fetch, InRegistry};
 pub use policy::{Origin, Policy, PolicyError};
 pub use registries_d::{Keeping, RegistriesD, RegistriesDError};
-pub use signature::{BUNDLE, Malformed, Signature, Sigstore};
+pub use signature::{BUNDLE, Malformed, PAYLOAD, Signature, Sigstore};
 pub use signatures::{FetchError, Nowhere, Signatures, SignaturesError};
 pub use verdict::{Accepted, Flaw, Proof, Refused, Why};

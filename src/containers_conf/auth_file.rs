@@ -118,22 +118,18 @@ fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, ConfError>
 }
 
 impl AuthFile {
-    /// The entry for the repository, else for the namespaces around it, else for the host.
+    /// The entry for the repository, else for the namespaces around it, else for the host; the first that is there decides, be it
+    /// empty.
     fn credentials(&self, path: &Path, host: &str, repository: &str) -> Result<Option<Credentials>, ConfError> {
         let name = format!("{host}/{repository}");
         let scopes = std::iter::successors(Some(name.as_str()), |scope| scope.rsplit_once('/').map(|(above, _)| above));
-        let entries = || self.auths.iter().flatten();
-        let of_scope = |scope: &str| entries().find(|(key, _)| names(key, scope)).and_then(|(_, entry)| entry.as_ref());
-        for entry in scopes.filter_map(of_scope) {
-            let wrong = || ConfError::Wrong {
-                path: path.to_owned(),
-                why: format!("its entry for {host} is no base64 of USER:PASSWORD"),
-            };
-            if let Some(credentials) = entry.credentials().ok_or_else(wrong)? {
-                return Ok(Some(credentials));
-            }
-        }
-        Ok(None)
+        let of_scope = |scope: &str| self.auths.iter().flatten().find(|(key, _)| names(key, scope));
+        let nearest = scopes.filter_map(of_scope).next().and_then(|(_, entry)| entry.as_ref());
+        let wrong = || ConfError::Wrong {
+            path: path.to_owned(),
+            why: format!("its entry for {host} is no base64 of USER:PASSWORD"),
+        };
+        nearest.map_or(Ok(None), |entry| entry.credentials().ok_or_else(wrong))
     }
 }
 
@@ -211,6 +207,7 @@ mod tests {
             r#"{"auths": null, "credHelpers": null, "credsStore": null}"#,
             r#"{"auths": {"r.example": null}}"#,
             r#"{"auths": {"r.example": {"auth": "bm8gY29sb24=", "username": null}}}"#,
+            r#"{"auths": {"r.example/a": {}, "r.example": {"auth": "YTp4"}}}"#,
         ] {
             assert_eq!(user(text, "r.example", "a"), None, "{text}");
         }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -55,10 +56,10 @@ pub struct Client {
     inner: blocking::Client,
     /// The host whose certificates are not checked, and who talks to it.
     unverified: Option<(String, blocking::Client)>,
+    at_home: OnceLock<blocking::Client>,
+    options: Options,
     /// Whether the last answer came over HTTP/2.
     http2: AtomicBool,
-    stall: Duration,
-    retry: Retry,
 }
 
 impl Client {
@@ -69,13 +70,8 @@ impl Client {
             Ok((host, build(builder.redirect(Policy::custom(follow_at_home)))?))
         });
         let unverified = unverified.transpose()?;
-        Ok(Self {
-            inner,
-            unverified,
-            http2: AtomicBool::new(false),
-            stall: options.stall_timeout,
-            retry: options.retry,
-        })
+        let (options, http2) = (options.clone(), AtomicBool::new(false));
+        Ok(Self { inner, unverified, at_home: OnceLock::new(), options, http2 })
     }
 
     /// One attempt. An answer that is no success is an error.
@@ -106,6 +102,15 @@ impl Client {
         }
     }
 
+    /// Checks certificates, and follows no redirect to another host; made when it is needed.
+    fn at_home(&self) -> Result<&blocking::Client, HttpError> {
+        if let Some(client) = self.at_home.get() {
+            return Ok(client);
+        }
+        let client = build(builder(&self.options)?.redirect(Policy::custom(follow_at_home)))?;
+        Ok(self.at_home.get_or_init(|| client))
+    }
+
     /// Who talks to the host of this URL.
     fn of(&self, url: &Url) -> &blocking::Client {
         match &self.unverified {
@@ -114,27 +119,31 @@ impl Client {
         }
     }
 
-    /// Sends a form; one attempt.
+    /// Sends a form; one attempt. What stands in it, a redirect does not carry to another host.
     pub fn post(&self, url: &Url, form: &[(&str, &str)]) -> Result<Answer, HttpError> {
         let mut body = url::form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(form);
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-        self.send(url, self.of(url).post(url.clone()).header(CONTENT_TYPE, form).body(body.finish()))
+        let client = match &self.unverified {
+            Some((host, client)) if url.host_str() == Some(host) => client,
+            _ => self.at_home()?,
+        };
+        self.send(url, client.post(url.clone()).header(CONTENT_TYPE, form).body(body.finish()))
     }
 
     fn send(&self, url: &Url, request: blocking::RequestBuilder) -> Result<Answer, HttpError> {
-        let failed = |error: reqwest::Error| HttpError::of(url, error, None, self.stall);
+        let failed = |error: reqwest::Error| HttpError::of(url, error, None, self.options.stall_timeout);
         let response = request.send().map_err(failed)?;
         self.http2.store(response.version() == Version::HTTP_2, Ordering::Relaxed);
         let announced = response.content_length();
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = Body { url: url.clone(), response, stall: self.stall, announced, received: 0 };
+        let body = Body { url: url.clone(), response, stall: self.options.stall_timeout, announced, received: 0 };
         Ok(Answer { status, headers, body })
     }
 
     /// A whole file of at most `limit` bytes, however many attempts it takes.
     pub fn bytes(&self, url: &Url, limit: u64) -> Result<Vec<u8>, HttpError> {
-        self.retry.run(|| self.get(url)?.bytes(limit))
+        self.retry().run(|| self.get(url)?.bytes(limit))
     }
 
     /// As [`Client::bytes`]; `None` when the server has no such file.
@@ -153,7 +162,7 @@ impl Client {
 
     /// How this client tries again.
     pub fn retry(&self) -> Retry {
-        self.retry
+        self.options.retry
     }
 }
 

@@ -1,5 +1,7 @@
 //! Names and passwords that a user writes into a reference, where none belong: they must not be repeated.
 
+use super::has_host;
+
 /// The text with `…` in place of what stands before an `@` that is not that of a digest; `None` when there is no such thing.
 pub fn without(text: &str) -> Option<String> {
     let begin = text.find("://").map_or(0, |at| at + "://".len());
@@ -7,13 +9,15 @@ pub fn without(text: &str) -> Option<String> {
     if is_digest(after) {
         return without(&text[..begin + before.len()]).map(|shown| format!("{shown}@{after}"));
     }
+    // No host has a `/`; some users do, and what follows their password is a host.
     let user = before.split(':').next().unwrap_or_default();
-    (!user.contains('/')).then(|| format!("{}…@{after}", &text[..begin]))
+    (!user.contains('/') || has_host(after)).then(|| format!("{}…@{after}", &text[..begin]))
 }
 
 /// Whether it can be nothing else, wrong as it may be.
 fn is_digest(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(algorithm, _)| algorithm.starts_with("sha") && !text.contains('/'))
+    let is_algorithm = |name: &str| name.strip_prefix("sha").is_some_and(|rest| rest.parse::<u16>().is_ok());
+    text.split_once(':').is_some_and(|(algorithm, _)| is_algorithm(algorithm) && !text.contains('/'))
 }
 
 #[cfg(test)]
@@ -28,6 +32,9 @@ mod tests {
             ("token@h.example/x", "…@h.example/x"),
             ("docker://u:p@h.example/x@sha256:00", "docker://…@h.example/x@sha256:00"),
             ("https://u:p@h.example/x", "https://…@h.example/x"),
+            ("docker://tenancy/me:pw@h.example/x", "docker://…@h.example/x"),
+            ("docker://u:pw@shared:5000", "docker://…@shared:5000"),
+            ("docker:u:pw@h.example/x", "…@h.example/x"),
         ] {
             assert_eq!(without(text).as_deref(), Some(shown));
         }

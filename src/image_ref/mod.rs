@@ -138,7 +138,8 @@ impl FromStr for ImageRef {
                 Some(name) => RegistryRef::parse(text, name).map(Self::Registry),
                 None => {
                     let why = "`//` follows the transport".to_owned();
-                    Err(ImageRefError::Registry { text: text.to_owned(), why })
+                    let text = credentials::without(text).unwrap_or_else(|| text.to_owned());
+                    Err(ImageRefError::Registry { text, why })
                 }
             },
             "docker-archive" => {

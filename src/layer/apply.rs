@@ -17,6 +17,8 @@ use crate::spool::Spool;
 
 /// Roughly what an entry, or a directory that is only implied, takes beside its own texts, in its layer and in the image's tree.
 const ENTRY: u64 = 1024;
+/// Roughly what a name of a path, or an xattr, takes beside its text.
+const PART: usize = 128;
 /// Where a container keeps the objects of an ostree commit that it was made of.
 const REPOSITORY: [&str; 3] = ["sysroot", "ostree", "repo"];
 
@@ -87,8 +89,9 @@ impl<'a> Importer<'a> {
 
     /// Bytes of memory for an entry, and for the directories that those before it implied.
     fn needs(&mut self, entry: &Entry) -> u64 {
-        let xattrs: usize = entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let texts = (entry.path.len() + entry.link.len() + xattrs) as u64; // usize has at most 64 bits
+        let xattrs: usize = entry.xattrs.iter().map(|(name, value)| PART + name.len() + value.len()).sum();
+        let names = |path: &[u8]| path.len() + PART * path.iter().filter(|&&byte| byte == b'/').count();
+        let texts = (names(&entry.path) + names(&entry.link) + xattrs) as u64; // usize has at most 64 bits
         let implied = self.tree.implied() - std::mem::replace(&mut self.implied, self.tree.implied());
         ENTRY + texts + ENTRY * implied
     }

@@ -18,6 +18,9 @@ pub struct Xattrs(Arc<BTreeMap<Bytes, Bytes>>);
 
 type Bytes = Box<[u8]>;
 
+/// Roughly what a name and a value take in memory beside their bytes.
+const PAIR: u64 = 128;
+
 impl Xattrs {
     /// Normalises: of two values for one name the last wins; an empty value drops the name, because libostree skips such
     /// attributes when it reads a file back and would then call the object corrupt.
@@ -47,6 +50,11 @@ impl Xattrs {
     /// The value of `name`.
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
         self.0.get(name).map(|value| &**value)
+    }
+
+    /// Roughly the bytes that they take in memory, each time they are written out.
+    pub fn weight(&self) -> u64 {
+        self.iter().map(|(name, value)| PAIR + (name.len() + value.len()) as u64).sum() // usize has at most 64 bits
     }
 
     /// Whether there are none.

@@ -1,7 +1,7 @@
 //! Whether an image may be used at all: asked when its documents are known and before any layer is read.
 
 use super::{Resolved, Result, Source};
-use crate::container_trust::{self, Accepted, BUNDLE, Policy, Signature};
+use crate::container_trust::{self, Accepted, BUNDLE, PAYLOAD, Policy, Signature};
 use crate::digest::Digest;
 
 /// Asks `policy` about the image at the time `now`, in seconds since 1970.
@@ -20,6 +20,7 @@ pub struct KeptSignatures {
     pub places: String,
     pub cosign: usize,
     pub gpg: usize,
+    /// Asked for where cosign keeps no other.
     pub bundles: usize,
 }
 
@@ -29,14 +30,16 @@ pub fn kept_signatures(source: &dyn Source, resolved: &Resolved, policy: Option<
     let (mut places, mut found) = (Vec::new(), Vec::new());
     for policy in [Some(&Policy::without_keys()), policy].into_iter().flatten() {
         let signatures = source.signatures(resolved, policy)?;
-        places.push(signatures.places());
+        for place in signatures.places().split(" and ").map(str::to_owned).filter(|place| !place.is_empty()) {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
         for manifest in [Some(resolved.manifest_digest), index].into_iter().flatten() {
             let new = signatures.of(&manifest)?.into_iter().filter(|signature| !found.contains(signature));
             found.extend(new.collect::<Vec<_>>());
         }
     }
-    places.retain(|place| !place.is_empty());
-    places.dedup();
     Ok(KeptSignatures::count(places.join(" and "), &found))
 }
 
@@ -46,8 +49,9 @@ impl KeptSignatures {
         for signature in found {
             *match signature {
                 Signature::Simple(_) => &mut kept.gpg,
+                Signature::Sigstore(attached) if attached.media_type == PAYLOAD => &mut kept.cosign,
                 Signature::Sigstore(attached) if attached.media_type.starts_with(BUNDLE) => &mut kept.bundles,
-                Signature::Sigstore(_) => &mut kept.cosign,
+                Signature::Sigstore(_) => continue,
             } += 1;
         }
         kept

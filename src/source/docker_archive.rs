@@ -9,7 +9,7 @@ use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest, MediaType};
 use serde::{Deserialize, Serialize};
 
 use super::archive::{Archive, plain};
-use super::documents::{DOCKER_CONFIG, DOCKER_SCHEMA_2, check_size, read};
+use super::documents::{DOCKER_CONFIG, DOCKER_SCHEMA_2, read};
 use super::oci_layout::Files;
 use super::{Error, Limits, Platform, Resolved, Result, Source, json};
 use crate::container_trust::Identity;
@@ -81,8 +81,10 @@ impl DockerArchive {
         let size =
             inflated.and_then(|inflated| io::copy(&mut inflated.take(limits.layer.saturating_add(1)), &mut io::sink()));
         let size = size.map_err(|source| self.failed(path, source))?;
-        check_size(size, limits.layer, path)?;
-        Ok(size)
+        match limits.layer {
+            limit if size > limit => Err(Error::LayerTooLarge { path: path.clone(), limit }),
+            _ => Ok(size),
+        }
     }
 
     /// Byte for byte as skopeo writes it.

@@ -45,6 +45,9 @@ pub enum Error {
     #[error("{what} has {found} bytes, {limit} are allowed")]
     TooLarge { what: String, found: u64, limit: u64 },
 
+    #[error("the layer {path} inflates to more than {limit} bytes")]
+    LayerTooLarge { path: String, limit: u64 },
+
     #[error("{what}: {source}")]
     Blob { what: String, source: layer::BlobError },
 
@@ -135,7 +138,7 @@ impl Error {
             Self::NoPlatform { .. } | Self::WrongPlatform { .. } => {
                 Some("choose one with --target-arch, or name one by its digest".to_owned())
             }
-            Self::Layer { source: layer::Error::TooLarge { .. }, .. } => {
+            Self::LayerTooLarge { .. } | Self::Layer { source: layer::Error::TooLarge { .. }, .. } => {
                 Some("a larger --max-layer-size allows it".to_owned())
             }
             Self::TooManyLayers { .. } => {

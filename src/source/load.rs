@@ -32,7 +32,8 @@ pub struct Room<'a> {
 }
 
 /// Reads the layers of the image that was found. Up to `threads` layers are read
-/// at once, or as many as the source likes; neither the answer nor the error depends on how many.
+/// at once, or as many as the source likes; the answer does not depend on how many, and the error only where an image needs too much
+/// memory and is wrong otherwise as well.
 pub fn load(
     source: &dyn Source,
     resolved: Resolved,
@@ -210,7 +211,6 @@ impl Layers<'_> {
 
     /// A cache that has no room or cannot be written any more is no reason to fail: the layer is read from its beginning.
     fn go_on_without(&self, error: &Error, index: usize) {
-        self.progress.report(&Event::End { task: Task::Layer(index) });
         if !self.cache_is_full.swap(true, Ordering::Relaxed) {
             let text = format!("layers are not kept for the next build: {error}");
             self.progress.report(&Event::Warning(&text));

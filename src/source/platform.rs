@@ -57,22 +57,20 @@ impl Platform {
     }
 }
 
-/// How well an entry fits, 0 best; `None` not at all. What runs on every machine of an architecture comes before its variants, the
-/// more capable ones first, and an entry that does not say what it is for last.
+/// How well an entry fits, 0 best; `None` not at all. An entry that does not say what it is for comes last.
 fn rank(image: &Descriptor, wanted: &str) -> Option<usize> {
     let variants: &[&str] = match wanted {
-        "arm" => &["v8", "v7", "v6", "v5"],
-        "arm64" => &["v8"],
-        _ => &[],
+        // A client on such a machine finds out that it has a v8, and prefers it.
+        "arm64" => &["v8", ""],
+        // What kind of machine it will be is not known here: what runs on all, then the more capable ones.
+        "arm" => &["", "v8", "v7", "v6", "v5"],
+        _ => &[""],
     };
     let Some(platform) = image.platform() else { return Some(usize::MAX) };
     if platform.os().to_string() != "linux" || platform.architecture().to_string() != wanted {
         return None;
     }
-    match platform.variant().as_deref().unwrap_or_default() {
-        "" => Some(0),
-        variant => variants.iter().position(|known| *known == variant).map(|at| at + 1),
-    }
+    variants.iter().position(|known| *known == platform.variant().as_deref().unwrap_or_default())
 }
 
 /// The one that clients take of two that hold the same.

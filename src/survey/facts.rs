@@ -68,7 +68,7 @@ pub struct SignaturesSurvey {
     pub cosign: usize,
     /// Of GPG simple signing.
     pub gpg: usize,
-    /// Sigstore bundles, the form of cosign 3.
+    /// Sigstore bundles, the form of cosign 3; asked for where there is none of the other form.
     pub bundles: usize,
     /// Why they could not be looked for.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -133,3 +133,17 @@ fn another_server_without_tls_is_not_told_the_password() {
     );
     assert!(tokens.requests().is_empty(), "{:?}", tokens.requests());
 }
+
+#[test]
+fn an_identity_token_does_not_follow_a_redirect_to_another_host() {
+    let (place, registry) = (Place::new(), Registry::open());
+    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (way, elsewhere) = (Way::with_tokens(&registry), Way::with_tokens(&registry));
+    way.redirect("/token", &format!("http://localhost:{}", elsewhere.port));
+    let file = place.path("auth.json");
+    let entry = serde_json::json!({"auths": {way.name("os"): {"identitytoken": IDENTITY_TOKEN}}});
+    fs::write(&file, entry.to_string()).unwrap();
+    let arguments = [NO_TLS, "--authfile", file.to_str().unwrap()];
+    place.refuses(&docker(&way.name("os:1")), &arguments, &["/token answered 307"]);
+    assert!(elsewhere.requests().is_empty(), "{:?}", elsewhere.requests());
+}

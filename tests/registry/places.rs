@@ -152,3 +152,14 @@ fn through_a_proxy_certificates_are_those_of_the_registry() {
     place.is_refused(&mut through("refused", &[]), &["the secure connection failed"]);
     assert!(proxy.requests().iter().all(|path| path == "registry.invalid:443"), "{:?}", proxy.requests());
 }
+
+#[test]
+fn a_registry_that_speaks_tls_is_never_asked_without() {
+    let place = Place::new();
+    let authority = Authority::new();
+    authority.sign("server", "IP:127.0.0.1", 2);
+    let nginx = Nginx::redirecting(&authority, "server", "https://localhost:1/");
+    let name = format!("127.0.0.1:{}/os:1", nginx.port);
+    let said = place.refuses(&docker(&name), &[NO_TLS], &["https://localhost:1/"]);
+    assert!(!said.contains("http://127.0.0.1"), "{said}");
+}

@@ -60,21 +60,30 @@ pub struct Nginx {
 impl Nginx {
     /// Serves `root` with the authority's certificate `name`; with `client` only to those whom the authority signed.
     pub fn of(root: &Path, authority: &Authority, name: &str, client: bool) -> Nginx {
+        let verify = match client {
+            true => format!("ssl_client_certificate {};\nssl_verify_client on;\n", authority.text("ca.pem")),
+            false => String::new(),
+        };
+        Nginx::start(authority, name, &format!("root {};\n{verify}", root.display()))
+    }
+
+    /// Sends everybody somewhere else.
+    pub fn redirecting(authority: &Authority, name: &str, to: &str) -> Nginx {
+        Nginx::start(authority, name, &format!("return 307 {to};\n"))
+    }
+
+    /// `words` stand in the server's section.
+    fn start(authority: &Authority, name: &str, words: &str) -> Nginx {
         let place = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let here = place.path().display();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         let temporary: String = temporary.iter().map(|name| format!("{name}_temp_path {here}/{name};\n")).collect();
         let file = |suffix: &str| authority.text(&format!("{name}.{suffix}"));
-        let verify = match client {
-            true => format!("ssl_client_certificate {};\nssl_verify_client on;\n", authority.text("ca.pem")),
-            false => String::new(),
-        };
         let text = format!(
             "daemon off;\nmaster_process off;\nuser root;\npid {here}/pid;\nerror_log {here}/error.log;\nevents {{}}\nhttp {{\n{temporary}\
              log_format protocol '$server_protocol $uri';\naccess_log {here}/access.log protocol;\n\
-             server {{ listen 127.0.0.1:{port} ssl http2; root {}; ssl_certificate {}; ssl_certificate_key {};\n{verify}}}\n}}\n",
-            root.display(),
+             server {{ listen 127.0.0.1:{port} ssl http2; ssl_certificate {}; ssl_certificate_key {};\n{words}}}\n}}\n",
             file("pem"),
             file("key")
         );

@@ -138,16 +138,16 @@ fn answer(mut stream: &TcpStream, shared: &Shared) -> Option<()> {
     shared.requests.lock().unwrap().push(format!("{path}{range}"));
     let authorization = header("authorization");
     shared.authorizations.lock().unwrap().extend(authorization.as_ref().map(|value| format!("{path} {value}")));
+    let elsewhere = shared.redirects.lock().unwrap().iter().find(|(part, _)| path.contains(part)).cloned();
     if let Some(tokens) = &shared.tokens {
-        if path.starts_with("/token") {
+        if path.starts_with("/token") && elsewhere.is_none() {
             return token(stream, tokens, &path, &body, authorization.as_deref());
         }
-        if !tokens.take(authorization.as_deref()) {
+        if !path.starts_with("/token") && !tokens.take(authorization.as_deref()) {
             let challenge = format!("Bearer realm=\"{}\",service=\"way\",scope=\"repository:os:pull\"", tokens.realm);
             return status(stream, 401, &format!("WWW-Authenticate: {challenge}\r\n"));
         }
     }
-    let elsewhere = shared.redirects.lock().unwrap().iter().find(|(part, _)| path.contains(part)).cloned();
     if let Some((_, to)) = elsewhere {
         return status(stream, 307, &format!("Location: {to}{path}\r\n"));
     }

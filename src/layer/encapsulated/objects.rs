@@ -122,7 +122,7 @@ impl<'a, 'b> Importer<'a, 'b> {
         {
             return Err(Error::SeveralCommits { first, second: object.checksum }.into());
         }
-        self.count(bytes.len())?;
+        self.count(bytes.len() as u64)?; // usize has at most 64 bits
         self.metadata.insert(object, bytes);
         Ok(())
     }
@@ -156,9 +156,9 @@ impl<'a, 'b> Importer<'a, 'b> {
     fn add_xattrs(&mut self, entry: &Entry, reader: &mut Reader<impl Input>) -> Result<Checksum, layer::Error> {
         let bytes = whole(entry, reader, XATTRS)?;
         let added = self.xattrs.add(&bytes);
-        let (name, is_new) = added.map_err(|source| Error::Xattrs { path: text(&entry.path), source })?;
-        if is_new {
-            self.count(bytes.len())?;
+        let (name, new) = added.map_err(|source| Error::Xattrs { path: text(&entry.path), source })?;
+        if let Some(set) = new {
+            self.count(set.weight())?;
         }
         Ok(name)
     }
@@ -174,7 +174,8 @@ impl<'a, 'b> Importer<'a, 'b> {
         if !self.seen.insert(object.checksum) {
             return if self.is_component { Err(Error::Twice { object }.into()) } else { Ok(()) };
         }
-        self.count(entry.link.len())?;
+        // Objects share a set in memory, but not in a cache, nor as they come out of one.
+        self.count(entry.link.len() as u64 + xattrs.weight())?; // usize has at most 64 bits
         let file = match entry.kind {
             Kind::Regular => regular(object, entry, xattrs, reader, contents)?,
             Kind::Symlink => symlink(object, entry, xattrs)?,
@@ -184,8 +185,8 @@ impl<'a, 'b> Importer<'a, 'b> {
         Ok(())
     }
 
-    fn count(&mut self, len: usize) -> Result<(), layer::Error> {
-        self.share.take(EACH + len as u64) // usize has at most 64 bits
+    fn count(&mut self, bytes: u64) -> Result<(), layer::Error> {
+        self.share.take(EACH + bytes)
     }
 }
 

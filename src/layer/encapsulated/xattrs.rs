@@ -14,14 +14,15 @@ pub struct XattrSets {
 }
 
 impl XattrSets {
-    /// Adds a set in its serialised form, `a(ayay)`. Answers its name, and whether it is new.
-    pub fn add(&mut self, bytes: &[u8]) -> Result<(Checksum, bool), ostree::Error> {
+    /// Adds a set in its serialised form, `a(ayay)`. Answers its name, and the set when it is new.
+    pub fn add(&mut self, bytes: &[u8]) -> Result<(Checksum, Option<Xattrs>), ostree::Error> {
         let name = Checksum::of(bytes);
         if self.sets.contains_key(&name) {
-            return Ok((name, false));
+            return Ok((name, None));
         }
-        self.sets.insert(name, Xattrs::parse_object(bytes)?);
-        Ok((name, true))
+        let set = Xattrs::parse_object(bytes)?;
+        self.sets.insert(name, set.clone());
+        Ok((name, Some(set)))
     }
 
     /// The set `name` belongs to the file that follows. False: there is no such set.

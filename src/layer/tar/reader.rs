@@ -56,7 +56,11 @@ impl<I: Input> Reader<I> {
                 b'x' | b'X' => extensions.records = Some(self.records(&header)?),
                 b'g' => {
                     let records = self.records(&header)?;
-                    self.global = self.global.followed_by(records);
+                    self.global = std::mem::take(&mut self.global).replaced_by(records);
+                    let (at, len, limit) = (self.header_at, self.global.len(), LONGEST_EXTENSION);
+                    if len > limit {
+                        return Err(Error::ExtensionTooLong { at, len, limit });
+                    }
                 }
                 b'V' | b'A' | b'N' => self.begin_body(self.number(header.size(), "size", u64::MAX)?)?,
                 _ => return self.entry(&header, extensions).map(Some),

@@ -29,7 +29,7 @@ pub struct Blob {
 
 impl Blob {
     pub fn open(session: &Arc<Session>, digest: Digest) -> Result<Self> {
-        let body = session.retry().run(|| open_at(session, digest, 0))?;
+        let body = session.retry.run(|| open_at(session, digest, 0))?;
         Ok(Self { session: Arc::clone(session), digest, body, at: 0, breaks: 0, since: 0 })
     }
 
@@ -39,10 +39,10 @@ impl Blob {
             (self.breaks, self.since) = (0, self.at);
         }
         self.breaks += 1;
-        if !error.is_transient() || self.breaks >= self.session.retry().attempts {
+        if !error.is_transient() || self.breaks >= self.session.retry.attempts {
             return Err(error.into());
         }
-        self.body = self.session.retry().run(|| open_at(&self.session, self.digest, self.at))?;
+        self.body = self.session.retry.run(|| open_at(&self.session, self.digest, self.at))?;
         Ok(())
     }
 }

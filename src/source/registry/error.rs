@@ -97,6 +97,9 @@ fn http_hint(error: &HttpError) -> Option<&'static str> {
             "an authority of your own goes with --tls-ca; --tls-verify=false takes any certificate of the registry that is named, \
              and http",
         ),
+        HttpError::Connect { why, .. } if why.contains("lookup address") => {
+            Some("look at the name, the network, and the proxies in the environment (https_proxy, no_proxy)")
+        }
         HttpError::Connect { url, .. } if url.scheme() == "https" => {
             Some("a registry without TLS is asked with --tls-verify=false")
         }
@@ -110,11 +113,14 @@ mod tests {
 
     #[test]
     fn a_port_without_tls_is_told_of_after_all_attempts() {
-        let refused = |url: &str| {
-            let last = HttpError::Connect { url: url.parse().unwrap(), why: "refused".to_owned() };
+        let failed = |url: &str, why: &str| {
+            let last = HttpError::Connect { url: url.parse().unwrap(), why: why.to_owned() };
             RegistryError::Http(HttpError::GivenUp { attempts: 6, last: Box::new(last) }).hint()
         };
-        assert!(refused("https://r.example/v2/").unwrap().contains("--tls-verify=false"));
-        assert_eq!(refused("http://r.example/v2/"), None, "that was tried");
+        assert!(failed("https://r.example/v2/", "refused").unwrap().contains("--tls-verify=false"));
+        assert_eq!(failed("http://r.example/v2/", "refused"), None, "that was tried");
+        let unknown =
+            failed("https://r.example/v2/", "failed to lookup address information: Name or service not known");
+        assert!(unknown.unwrap().starts_with("look at the name"));
     }
 }

@@ -20,7 +20,7 @@ use super::{Limits, Platform, Resolved, Source, json};
 use crate::container_trust::{Identity, InRegistry, Keeping, Policy, Signatures};
 use crate::containers_conf::{Place, Registries, certificates, credentials};
 use crate::digest::Digest;
-use crate::http::{self, HttpError, Retry};
+use crate::http::{self, HttpError};
 use crate::image_ref::RegistryRef;
 use blob::Blob;
 pub use error::{RegistryError, Result};
@@ -46,8 +46,8 @@ pub struct Access {
     pub http: http::Options,
     /// The only file with credentials that is read; else those of the machine's places are.
     pub authfile: Option<PathBuf>,
-    /// Whether certificates of the registry that is named are checked; `None` leaves it to registries.conf, which speaks for
-    /// mirrors in any case. Without, http is taken as well.
+    /// Whether certificates are checked: `true` of everybody, `false` not of the registry that is named. What is not said is left to
+    /// registries.conf. Without, http is taken as well.
     pub tls_verify: Option<bool>,
 }
 
@@ -103,12 +103,15 @@ impl Registry {
             None => place.insecure,
         };
         let mut session = self.session(place, "https", unverified)?;
-        if unverified && session.greet().is_err_and(|error| speaks_no_tls(&error)) {
+        if unverified && session.greet().is_err_and(|error| speaks_no_tls(&session, &error)) {
             session = self.session(place, "http", unverified)?;
         }
-        let retry =
-            Retry { attempts: if place.is_mirror { OF_MIRRORS } else { session.retry().attempts }, ..session.retry() };
-        let first = self.first(&session, retry)?;
+        let patient = session.retry;
+        if place.is_mirror {
+            session.retry.attempts = OF_MIRRORS;
+        }
+        let first = self.first(&session)?;
+        session.retry = patient;
         Ok((Arc::new(session), first))
     }
 
@@ -124,8 +127,8 @@ impl Registry {
     }
 
     /// The manifest or index that the reference names, with the digest of its bytes.
-    fn first(&self, session: &Session, retry: Retry) -> Result<First> {
-        let (headers, bytes) = manifest(session, self.reference.asked(), retry)?;
+    fn first(&self, session: &Session) -> Result<First> {
+        let (headers, bytes) = manifest(session, self.reference.asked())?;
         let digest = Digest::of(&bytes);
         let announced = headers.get(CONTENT_DIGEST).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let wanted = self.reference.digest.map(|digest| digest.to_string()).or(announced);
@@ -177,7 +180,7 @@ impl Documents for Registry {
             return Ok(Box::new(Cursor::new(first.bytes.clone())));
         }
         let digest = json::announced(descriptor, what)?.digest;
-        let (_, bytes) = manifest(session, &digest.to_string(), session.retry())?;
+        let (_, bytes) = manifest(session, &digest.to_string())?;
         Ok(Box::new(Cursor::new(bytes)))
     }
 
@@ -192,9 +195,9 @@ impl Documents for Registry {
 }
 
 /// A manifest by tag or digest, with the headers it came with.
-fn manifest(session: &Session, asked: &str, retry: Retry) -> Result<(HeaderMap, Vec<u8>)> {
+fn manifest(session: &Session, asked: &str) -> Result<(HeaderMap, Vec<u8>)> {
     let accept = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(MANIFESTS))]);
-    retry.run(|| {
+    session.retry.run(|| {
         let answer = session.ask(&format!("manifests/{asked}"), &accept)?;
         match answer.status {
             StatusCode::NOT_FOUND => Err(RegistryError::NoImage { name: format!("{}, {asked},", session.name()) }),
@@ -213,7 +216,8 @@ fn media_type(headers: &HeaderMap, bytes: &[u8]) -> Option<String> {
     own.or_else(|| Some(header?.split(';').next().unwrap_or_default().trim().to_owned()))
 }
 
-/// A port of http answers a TLS greeting with something else, or hangs up.
-fn speaks_no_tls(error: &HttpError) -> bool {
-    matches!(error, HttpError::Tls { .. } | HttpError::Connect { .. })
+/// A port of http answers a TLS greeting with something else, or hangs up. What becomes of a caller who was sent to another host
+/// says nothing: the registry had answered.
+fn speaks_no_tls(session: &Session, error: &HttpError) -> bool {
+    matches!(error, HttpError::Tls { url, .. } | HttpError::Connect { url, .. } if session.is_at(url))
 }

@@ -24,6 +24,8 @@ pub struct Session {
     base: Url,
     place: Place,
     found: Found,
+    /// How often everything is tried.
+    pub retry: Retry,
     /// The header that was taken last.
     authorization: Mutex<Option<HeaderValue>>,
 }
@@ -42,7 +44,8 @@ impl Session {
         let base = format!("{scheme}://{host}/v2/{}/", place.repository);
         let base = Url::parse(&base).map_err(|_| RegistryError::Url { name: base })?;
         options.unverified = base.host_str().filter(|_| unverified).map(str::to_owned);
-        Ok(Self { client: Client::new(&options)?, base, place, found, authorization: Mutex::default() })
+        let (client, retry) = (Client::new(&options)?, options.retry);
+        Ok(Self { client, base, place, found, retry, authorization: Mutex::default() })
     }
 
     /// Whether somebody is there who speaks the protocol of this session; one attempt, and any answer will do
@@ -69,8 +72,9 @@ impl Session {
         }
     }
 
-    pub fn retry(&self) -> Retry {
-        self.client.retry()
+    /// Whether the URL is one of this registry's host.
+    pub fn is_at(&self, url: &Url) -> bool {
+        (url.host(), url.port_or_known_default()) == (self.base.host(), self.base.port_or_known_default())
     }
 
     /// Host and repository as they are asked.
@@ -118,7 +122,7 @@ impl Session {
         if url.scheme() != "https" && (self.base.scheme() == "https" || is_secret) {
             return Err(wrong("which would read them on the way"));
         }
-        let answer = self.retry().run(|| self.ask_for_token(&url, service, scope))?;
+        let answer = self.retry.run(|| self.ask_for_token(&url, service, scope))?;
         if matches!(answer.status.as_u16(), 400 | 401 | 403) {
             return Err(self.denied());
         }

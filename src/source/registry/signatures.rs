@@ -47,7 +47,7 @@ impl Registry {
     fn document(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>> {
         let (session, _) = self.opened()?;
         let accept = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(MANIFESTS))]);
-        session.retry().run(|| Ok::<_, RegistryError>(whole(session.ask(path, &accept)?, limit)?))
+        session.retry.run(|| Ok::<_, RegistryError>(whole(session.ask(path, &accept)?, limit)?))
     }
 }
 
