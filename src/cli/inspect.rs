@@ -31,15 +31,18 @@ fn source(args: &InspectArgs) -> anyhow::Result<Option<SourceRef>> {
     let Some(text) = args.disk.to_str().filter(|_| !args.disk.exists()) else { return Ok(None) };
     match text.parse() {
         Ok(source) => Ok(Some(source)),
-        Err(ImageRefError::ShortName { .. } | ImageRefError::Registry { .. }) if !text.contains("://") => Ok(None),
-        Err(ImageRefError::Credentials { .. }) if names_no_host(text) => Ok(None),
+        Err(ImageRefError::ShortName { .. } | ImageRefError::Registry { .. } | ImageRefError::Credentials { .. })
+            if may_be_a_path(text) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(wrong(error)),
     }
 }
 
 /// `vm@home.qcow2` is a disk that is not there; `me:secret@host/os` is not to be repeated.
-fn names_no_host(text: &str) -> bool {
-    !text.contains("://") && text.split_once('@').is_some_and(|(_, host)| !host.contains('/'))
+fn may_be_a_path(text: &str) -> bool {
+    !text.contains("://") && text.split_once('@').is_none_or(|(_, host)| !host.contains('/'))
 }
 
 fn given(args: &InspectArgs) -> Option<&'static str> {
