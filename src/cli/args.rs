@@ -144,7 +144,7 @@ pub struct ContainerArgs {
     /// Credentials [default: where podman and Docker keep them]
     #[arg(long, value_name = "FILE")]
     pub authfile: Option<PathBuf>,
-    /// false: the registry named needs no certificate [default: registries.conf]
+    /// false: the registry needs no certificate [default: registries.conf]
     #[arg(long, value_name = "BOOL", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub tls_verify: Option<bool>,
     /// Which images are taken: a policy.json [default: the machine's]
