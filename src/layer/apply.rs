@@ -19,6 +19,8 @@ use crate::spool::Spool;
 const ENTRY: u64 = 1024;
 /// Roughly what a name of a path, or an xattr, takes beside its text.
 const PART: usize = 128;
+/// So many names of a path are covered by [`ENTRY`].
+const USUAL_DEPTH: usize = 32;
 /// Where a container keeps the objects of an ostree commit that it was made of.
 const REPOSITORY: [&str; 3] = ["sysroot", "ostree", "repo"];
 
@@ -90,10 +92,13 @@ impl<'a> Importer<'a> {
     /// Bytes of memory for an entry, and for the directories that those before it implied.
     fn needs(&mut self, entry: &Entry) -> u64 {
         let xattrs: usize = entry.xattrs.iter().map(|(name, value)| PART + name.len() + value.len()).sum();
-        let names = |path: &[u8]| path.len() + PART * path.iter().filter(|&&byte| byte == b'/').count();
-        let texts = (names(&entry.path) + names(&entry.link) + xattrs) as u64; // usize has at most 64 bits
+        let parts = |path: &[u8]| path.iter().filter(|&&byte| byte == b'/').count();
+        // Directories hold what is in them; only a target, and a path that leads nowhere yet, is kept name by name.
+        let of_link = if entry.kind == Kind::Hardlink { PART * parts(&entry.link) } else { 0 };
+        let of_path = PART * parts(&entry.path).saturating_sub(USUAL_DEPTH);
+        let own = (entry.path.len() + of_path + entry.link.len() + of_link + xattrs) as u64; // usize has at most 64 bits
         let implied = self.tree.implied() - std::mem::replace(&mut self.implied, self.tree.implied());
-        ENTRY + texts + ENTRY * implied
+        ENTRY + own + ENTRY * implied
     }
 
     fn file(&mut self, entry: &Entry, xattrs: Xattrs, reader: &mut Reader<impl Input>) -> Result<Checksum, Error> {
