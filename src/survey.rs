@@ -17,7 +17,7 @@ use crate::progress::Progress;
 use crate::report::CommitFacts;
 use crate::request::{BootloaderChoice, Request};
 use crate::source::ostree::{self, Wanted};
-use crate::source::{KeptSignatures, Loaded, Resolved, kept_signatures};
+use crate::source::{Loaded, Resolved, kept_signatures};
 use crate::tree::Files;
 pub use facts::*;
 
@@ -74,9 +74,7 @@ fn of_image(
 
 fn signatures(found: &FoundImage, request: &Request) -> SignaturesSurvey {
     match kept_signatures(&*found.source, &found.resolved, request.trust.policy.as_ref()) {
-        Ok(KeptSignatures { places, cosign, gpg, bundles }) => {
-            SignaturesSurvey { places, cosign, gpg, bundles, unknown: None }
-        }
+        Ok(kept) => SignaturesSurvey { kept, unknown: None },
         Err(error) => SignaturesSurvey { unknown: Some(error.to_string()), ..SignaturesSurvey::default() },
     }
 }

@@ -144,6 +144,7 @@ fn builds_side_by_side_and_builds_that_are_killed_do_no_harm() {
         child.wait().unwrap();
     }
     fs::create_dir_all(place.path("cache/making/layer-left")).unwrap();
+    fs::create_dir_all(place.path("cache/layers-0/derived-of-an-older-version")).unwrap();
     let children: Vec<_> = (0..4).map(|n| (n, place.with_cache(&format!("out-{n}")).spawn().unwrap())).collect();
     for (n, mut child) in children {
         assert!(child.wait().unwrap().success());
@@ -151,6 +152,7 @@ fn builds_side_by_side_and_builds_that_are_killed_do_no_harm() {
     }
     assert!(place.cached() == wanted);
     assert_eq!(fs::read_dir(place.path("cache/making")).unwrap().count(), 0, "what was left is swept");
+    assert!(!place.path("cache/layers-0").exists(), "nobody will read it again");
 }
 
 #[test]

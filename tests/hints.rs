@@ -71,6 +71,16 @@ fn what_cannot_be_read_is_no_matter_of_the_output() {
 }
 
 #[test]
+fn where_temporary_files_cannot_be_made_inspect_speaks_of_that_directory() {
+    let (directory, bootwright) = open_place();
+    let image = MiniImage::bootable().write(&directory.path().join("image")).reference();
+    let mut inspect = as_nobody(&bootwright);
+    let ended =
+        program::end(inspect.args(["inspect", &image, "--no-cache"]).env("TMPDIR", directory.path().join("image")));
+    assert!(ended.code == Some(1) && ended.stderr.contains("hint: set TMPDIR"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_policy_that_is_none_and_an_image_that_is_damaged_come_with_a_hint() {
     let scratch = tempfile::tempdir().unwrap();
     let image = MiniImage::bootable().write(&scratch.path().join("image"));

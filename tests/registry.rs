@@ -34,6 +34,22 @@ impl Place {
         Place { directory, layout }
     }
 
+    /// Its image is `os:1` of a registry without TLS, too.
+    fn in_registry() -> (Place, Registry) {
+        let (place, registry) = (Place::new(), Registry::open());
+        registry.store(&place.layout.reference(), "os:1", &[]);
+        (place, registry)
+    }
+
+    /// The registry has a certificate for `alternative` by this authority.
+    fn behind_tls(doors: Doors, alternative: &str) -> (Place, Registry, Authority) {
+        let (place, authority) = (Place::new(), Authority::new());
+        authority.sign("server", alternative, 2);
+        let registry = Registry::start(doors, Some(&authority));
+        registry.store(&place.layout.reference(), "os:1", &[]);
+        (place, registry, authority)
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -84,8 +100,7 @@ const NO_TLS: &str = "--tls-verify=false";
 
 #[test]
 fn an_image_in_a_registry_makes_the_disk_of_its_layout_and_is_what_the_machine_follows() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let name = registry.name("os:1");
     let wanted = place.wanted(&name);
     assert!(place.disk(&docker(&name), &[NO_TLS]) == wanted);
@@ -154,11 +169,7 @@ fn the_platform_is_chosen_out_of_an_index() {
 
 #[test]
 fn certificates_are_checked_unless_the_user_says_otherwise() {
-    let place = Place::new();
-    let authority = Authority::new();
-    authority.sign("server", "IP:127.0.0.1", 2);
-    let registry = Registry::start(Doors::Open, Some(&authority));
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry, authority) = Place::behind_tls(Doors::Open, "IP:127.0.0.1");
     let name = registry.name("os:1");
     let wanted = place.wanted(&name);
     place.refuses(&docker(&name), &[], &["the secure connection failed", "--tls-ca"]);

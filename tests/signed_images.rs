@@ -10,7 +10,7 @@ use crate::support::gpg::Gpg;
 use crate::support::mini_image::{Layout, MiniImage, small_partitions};
 use crate::support::program;
 use crate::support::registry::Registry;
-use crate::support::tar::file;
+use crate::support::tar::{file, symlink};
 use qemu_tests::oracle;
 use serde_json::{Value, json};
 
@@ -137,13 +137,14 @@ fn a_policy_decides_and_the_machine_is_told_to_enforce_its_own() {
     let asks = json!({"default": [{"type": "reject"}], "transports": {"docker": {"": key}}}).to_string();
     let rejects = json!({"default": key, "transports": {"docker": {"": [{"type": "reject"}]}}}).to_string();
     let anything = r#"{"default": [{"type": "insecureAcceptAnything"}]}"#.to_owned();
-    for (own, has_key, warning) in [
-        (asks.clone(), true, ""),
-        (asks, false, "asks for the key /etc/pki/vendor.pub, which it does not have"),
-        (rejects, true, "rejects docker://"),
-        (anything, true, "accepts anything"),
+    let a_key = || Some(file("etc/pki/vendor.pub", "a key"));
+    for (own, key, warning) in [
+        (asks.clone(), a_key(), ""),
+        (asks.clone(), Some(symlink("etc/pki/vendor.pub", "/etc/pki/other.pub")), ""),
+        (asks, None, "asks for the key /etc/pki/vendor.pub, which it does not have"),
+        (rejects, a_key(), "rejects docker://"),
+        (anything, a_key(), "accepts anything"),
     ] {
-        let key = has_key.then(|| file("etc/pki/vendor.pub", "a key"));
         let entries = [file("etc/containers/policy.json", own)].into_iter().chain(key).collect::<Vec<_>>();
         let place = Place::of(&MiniImage::bootable().with(entries));
         place.cosign(&place.key, &format!("{}/me/os", place.registry.host()), &place.layout.manifest_digest);

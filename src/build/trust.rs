@@ -79,24 +79,18 @@ fn obstacle(policy: &Policy, target: &TargetImage, files: &Files<'_>) -> Option<
 
 /// A file that machines of the image have at `path`.
 fn in_image(path: &Path, files: &Files<'_>) -> Result<Option<Vec<u8>>, DeployError> {
-    let path = path.strip_prefix("/").unwrap_or(path).to_string_lossy();
-    for directory in ["usr/", ""] {
-        if let Some(bytes) = files.read(&format!("{directory}{path}"), LIMIT)? {
-            return Ok(Some(bytes));
-        }
-    }
-    Ok(None)
+    let [first, second] = names_in_image(path);
+    Ok(files.read(&first, LIMIT)?.map_or_else(|| files.read(&second, LIMIT), |text| Ok(Some(text)))?)
 }
 
 /// Whether the image has something of that name, be it a link that leads nowhere before there is an /etc.
 fn is_named(path: &Path, files: &Files<'_>) -> Result<bool, DeployError> {
-    let path = path.strip_prefix("/").unwrap_or(path);
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(false) };
-    for directory in ["usr/", ""] {
-        let names = files.list(&format!("{directory}{}", parent.display()))?;
-        if names.iter().any(|listed| **listed == *name) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let [first, second] = names_in_image(path);
+    Ok(files.has(&first)? || files.has(&second)?)
+}
+
+/// What the machine has in /etc is in usr/etc of its image.
+fn names_in_image(path: &Path) -> [String; 2] {
+    let path = path.strip_prefix("/").unwrap_or(path).display();
+    [format!("usr/{path}"), path.to_string()]
 }

@@ -1,6 +1,7 @@
 //! `bootwright inspect SOURCE`, for people.
 
 use crate::report::CommitFacts;
+use crate::source::KeptSignatures;
 use crate::survey::{Choice, ImageSurvey, SignaturesSurvey, Survey, SystemSurvey};
 use crate::units::Bytes;
 
@@ -63,7 +64,7 @@ fn of_image(page: &mut Page, image: &ImageSurvey) {
 
 /// How many there are, and whether somebody looked at them.
 fn signatures(image: &ImageSurvey) -> String {
-    let SignaturesSurvey { places, cosign, gpg, bundles, unknown } = &image.signatures;
+    let SignaturesSurvey { kept: KeptSignatures { places, cosign, gpg, bundles }, unknown } = &image.signatures;
     if let Some(why) = unknown {
         return format!("unknown: {why}");
     }

@@ -26,7 +26,7 @@ impl Signatures for InDirectory {
         })
     }
 
-    fn places(&self) -> String {
-        self.path.display().to_string()
+    fn each_place(&self) -> Vec<String> {
+        vec![self.path.display().to_string()]
     }
 }

@@ -53,11 +53,10 @@ impl Signatures for InRegistry<'_> {
         Ok(found)
     }
 
-    fn places(&self) -> String {
+    fn each_place(&self) -> Vec<String> {
         let lookaside = self.keeping.lookaside.as_ref().map(|url| without_secrets(url).to_string());
         let attachments = self.keeping.use_sigstore_attachments.then(|| self.reference.name());
-        let places: Vec<_> = lookaside.into_iter().chain(attachments).collect();
-        places.join(" and ")
+        lookaside.into_iter().chain(attachments).collect()
     }
 
     fn advice(&self) -> Option<String> {

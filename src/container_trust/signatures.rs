@@ -17,8 +17,13 @@ pub trait Signatures {
     /// All signatures of the image with this manifest, or of the index with this digest.
     fn of(&self, manifest: &Digest) -> Result<Vec<Signature>, SignaturesError>;
 
-    /// Where it looks, for messages: "… was found" precedes, as in "no signature was found in PLACES".
-    fn places(&self) -> String;
+    /// Where it looks.
+    fn each_place(&self) -> Vec<String>;
+
+    /// All of that, for messages: "… was found" precedes, as in "no signature was found in PLACES".
+    fn places(&self) -> String {
+        self.each_place().join(" and ")
+    }
 
     /// What would let it find more.
     fn advice(&self) -> Option<String> {
@@ -56,8 +61,8 @@ impl Signatures for Nowhere {
         Ok(Vec::new())
     }
 
-    fn places(&self) -> String {
-        format!("images in `{}:`, which keep none", self.0)
+    fn each_place(&self) -> Vec<String> {
+        vec![format!("images in `{}:`, which keep none", self.0)]
     }
 
     fn advice(&self) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::DeployError;
-use crate::image_ref::{has_host, without_credentials};
+use crate::image_ref::{has_host, repeatable, without_credentials};
 
 /// A registry reference without transport, such as `quay.io/example/os:latest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,10 +70,7 @@ impl FromStr for TargetImage {
 
     /// Takes `host/repo:tag`, also with `docker://` or what an origin file has before it.
     fn from_str(text: &str) -> Result<TargetImage, DeployError> {
-        let refuse = |reason| {
-            let reference = without_credentials(text).unwrap_or_else(|| text.to_owned());
-            Err(DeployError::Target { reference, reason })
-        };
+        let refuse = |reason| Err(DeployError::Target { reference: repeatable(text), reason });
         if text.starts_with("ostree-remote-") {
             return refuse("signatures of ostree commits inside of images are not supported yet");
         }

@@ -54,8 +54,9 @@ impl Default for Options {
 /// A client that any number of threads may use.
 pub struct Client {
     inner: blocking::Client,
-    /// The host whose certificates are not checked, and who talks to it.
-    unverified: Option<(String, blocking::Client)>,
+    /// Talks to the host whose certificates are not checked.
+    unverified: Option<blocking::Client>,
+    /// Checks certificates, and follows no redirect to another host; made when it is needed.
     at_home: OnceLock<blocking::Client>,
     options: Options,
     /// Whether the last answer came over HTTP/2.
@@ -65,9 +66,9 @@ pub struct Client {
 impl Client {
     pub fn new(options: &Options) -> Result<Self, HttpError> {
         let inner = build(builder(options)?)?;
-        let unverified = options.unverified.clone().map(|host| {
+        let unverified = options.unverified.as_ref().map(|_| {
             let builder = builder(options)?.tls_danger_accept_invalid_certs(true);
-            Ok((host, build(builder.redirect(Policy::custom(follow_at_home)))?))
+            build(builder.redirect(Policy::custom(follow_at_home)))
         });
         let unverified = unverified.transpose()?;
         let (options, http2) = (options.clone(), AtomicBool::new(false));
@@ -81,7 +82,8 @@ impl Client {
 
     /// One attempt with headers of the caller's; any answer will do. To another host `Authorization` is not carried on.
     pub fn ask(&self, url: &Url, mut headers: HeaderMap) -> Result<Answer, HttpError> {
-        let answer = self.send(url, self.of(url).get(url.clone()).headers(headers.clone()))?;
+        let answer =
+            self.send(url, self.unverified(url).unwrap_or(&self.inner).get(url.clone()).headers(headers.clone()))?;
         let Some(next) = self.leads_away(&answer)? else { return Ok(answer) };
         headers.remove(AUTHORIZATION);
         self.send(&next, self.inner.get(next.clone()).headers(headers))
@@ -102,7 +104,6 @@ impl Client {
         }
     }
 
-    /// Checks certificates, and follows no redirect to another host; made when it is needed.
     fn at_home(&self) -> Result<&blocking::Client, HttpError> {
         if let Some(client) = self.at_home.get() {
             return Ok(client);
@@ -111,12 +112,9 @@ impl Client {
         Ok(self.at_home.get_or_init(|| client))
     }
 
-    /// Who talks to the host of this URL.
-    fn of(&self, url: &Url) -> &blocking::Client {
-        match &self.unverified {
-            Some((host, client)) if url.host_str() == Some(host) => client,
-            _ => &self.inner,
-        }
+    /// Who talks to the host of this URL without checking its certificates.
+    fn unverified(&self, url: &Url) -> Option<&blocking::Client> {
+        self.unverified.as_ref().filter(|_| url.host_str() == self.options.unverified.as_deref())
     }
 
     /// Sends a form; one attempt. What stands in it, a redirect does not carry to another host.
@@ -124,10 +122,7 @@ impl Client {
         let mut body = url::form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(form);
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-        let client = match &self.unverified {
-            Some((host, client)) if url.host_str() == Some(host) => client,
-            _ => self.at_home()?,
-        };
+        let client = self.unverified(url).map_or_else(|| self.at_home(), Ok)?;
         self.send(url, client.post(url.clone()).header(CONTENT_TYPE, form).body(body.finish()))
     }
 

@@ -3,15 +3,20 @@
 use super::has_host;
 
 /// The text with `…` in place of what stands before an `@` that is not that of a digest; `None` when there is no such thing.
-pub fn without(text: &str) -> Option<String> {
+pub fn without_credentials(text: &str) -> Option<String> {
     let begin = text.find("://").map_or(0, |at| at + "://".len());
     let (before, after) = text[begin..].rsplit_once('@')?;
     if is_digest(after) {
-        return without(&text[..begin + before.len()]).map(|shown| format!("{shown}@{after}"));
+        return without_credentials(&text[..begin + before.len()]).map(|shown| format!("{shown}@{after}"));
     }
     // No host has a `/`; some users do, and what follows their password is a host.
     let user = before.split(':').next().unwrap_or_default();
     (!user.contains('/') || has_host(after)).then(|| format!("{}…@{after}", &text[..begin]))
+}
+
+/// The text as it may be repeated.
+pub fn repeatable(text: &str) -> String {
+    without_credentials(text).unwrap_or_else(|| text.to_owned())
 }
 
 /// Whether it can be nothing else, wrong as it may be.
@@ -36,14 +41,14 @@ mod tests {
             ("docker://u:pw@shared:5000", "docker://…@shared:5000"),
             ("docker:u:pw@h.example/x", "…@h.example/x"),
         ] {
-            assert_eq!(without(text).as_deref(), Some(shown));
+            assert_eq!(without_credentials(text).as_deref(), Some(shown));
         }
     }
 
     #[test]
     fn digests_and_repositories_stay() {
         for text in ["quay.io/a@sha256:00", "docker://quay.io:5000/a:1@sha256:zz", "quay.io/a@latest", "a", ""] {
-            assert_eq!(without(text), None, "{text}");
+            assert_eq!(without_credentials(text), None, "{text}");
         }
     }
 }

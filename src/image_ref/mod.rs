@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-pub use credentials::without as without_credentials;
+pub use credentials::{repeatable, without_credentials};
 pub use docker_archive::ArchivedImage;
 pub use ostree::{Location, OstreeRef};
 pub use reference::{Prefix, Reference, ReferenceError, has_host};
@@ -138,8 +138,7 @@ impl FromStr for ImageRef {
                 Some(name) => RegistryRef::parse(text, name).map(Self::Registry),
                 None => {
                     let why = "`//` follows the transport".to_owned();
-                    let text = credentials::without(text).unwrap_or_else(|| text.to_owned());
-                    Err(ImageRefError::Registry { text, why })
+                    Err(ImageRefError::Registry { text: repeatable(text), why })
                 }
             },
             "docker-archive" => {
@@ -179,8 +178,7 @@ fn without_transport(text: &str, before_colon: &str) -> Result<RegistryRef, Imag
     let word = before_colon.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
     let after = &text[before_colon.len() + 1..];
     if text.contains("://") || (word && after.starts_with('/')) || before_colon.is_empty() {
-        let shown = credentials::without(text).unwrap_or_else(|| text.to_owned());
-        return Err(ImageRefError::UnknownTransport { text: shown, transport: before_colon.to_owned() });
+        return Err(ImageRefError::UnknownTransport { text: repeatable(text), transport: before_colon.to_owned() });
     }
     bare(text)
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::ImageRefError;
-use super::credentials::without;
+use super::credentials::repeatable;
 use crate::http::without_secrets;
 
 /// A repository, and a ref or a commit of it.
@@ -30,8 +30,7 @@ impl OstreeRef {
     /// `rest` is what follows `ostree:` in `text`. No ref holds a `#`, so the last one begins it.
     pub(super) fn parse(text: &str, rest: &str) -> Result<Self, ImageRefError> {
         // A directory may have an `@` in its name.
-        let shown =
-            || Some(text).filter(|text| text.contains("://")).and_then(without).unwrap_or_else(|| text.to_owned());
+        let shown = || if text.contains("://") { repeatable(text) } else { text.to_owned() };
         let wrong = |why| ImageRefError::Ostree { text: shown(), why };
         let (location, rev) = rest.rsplit_once('#').ok_or_else(|| wrong("the ref has to follow a `#`"))?;
         if location.is_empty() {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::ImageRefError;
-use super::credentials::without as without_credentials;
+use super::credentials::without_credentials;
 use super::reference::{Reference, has_host};
 use crate::digest::Digest;
 

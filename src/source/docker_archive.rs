@@ -81,10 +81,10 @@ impl DockerArchive {
         let size =
             inflated.and_then(|inflated| io::copy(&mut inflated.take(limits.layer.saturating_add(1)), &mut io::sink()));
         let size = size.map_err(|source| self.failed(path, source))?;
-        match limits.layer {
-            limit if size > limit => Err(Error::LayerTooLarge { path: path.clone(), limit }),
-            _ => Ok(size),
+        if size > limits.layer {
+            return Err(Error::LayerTooLarge { path: path.clone(), limit: limits.layer });
         }
+        Ok(size)
     }
 
     /// Byte for byte as skopeo writes it.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::report::CommitFacts;
+use crate::source::KeptSignatures;
 
 /// Everything that is known of a source.
 #[derive(Clone, Debug, Serialize)]
@@ -59,17 +60,11 @@ pub struct TrustSurvey {
     pub because: String,
 }
 
-/// Signatures that are kept with the image, or the index that led to it. None of them was checked to be here.
+/// Signatures of the image. None of them was checked to be here.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct SignaturesSurvey {
-    /// Where they were looked for.
-    pub places: String,
-    /// Of cosign, in the form that is supported.
-    pub cosign: usize,
-    /// Of GPG simple signing.
-    pub gpg: usize,
-    /// Sigstore bundles, the form of cosign 3; asked for where there is none of the other form.
-    pub bundles: usize,
+    #[serde(flatten)]
+    pub kept: KeptSignatures,
     /// Why they could not be looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,

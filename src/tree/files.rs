@@ -34,6 +34,12 @@ impl Files<'_> {
         Ok(self.find(path)?.is_some_and(|id| matches!(self.tree.inode(id).kind, Kind::Regular(_))))
     }
 
+    /// Whether something has the name `path`, be it a link that leads nowhere.
+    pub fn has(&self, path: &str) -> Result<bool, ReadError> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        Ok(self.find(parent)?.is_some_and(|directory| self.tree.child(directory, name.as_bytes()).is_some()))
+    }
+
     /// The whole file at `path`; `None` when there is no regular file there.
     pub fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, ReadError> {
         let Some(id) = self.find(path)? else { return Ok(None) };

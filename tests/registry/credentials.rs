@@ -35,8 +35,7 @@ fn a_password_opens_the_registry_and_is_never_shown() {
 
 #[test]
 fn a_token_is_fetched_once_for_all_layers() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let way = Way::with_tokens(&registry);
     let name = way.name("os:1");
     place.refuses(&docker(&name), &[NO_TLS], &["refuses it to strangers"]);
@@ -53,8 +52,7 @@ fn a_token_is_fetched_once_for_all_layers() {
 
 #[test]
 fn a_token_that_expires_on_the_way_is_fetched_anew() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let way = Way::with_short_tokens(&registry, 2);
     let name = way.name("os:1");
     let file = auth_file(&place.path("auth.json"), &way.name("os"), USER, PASSWORD);
@@ -66,8 +64,7 @@ fn a_token_that_expires_on_the_way_is_fetched_anew() {
 
 #[test]
 fn an_identity_token_is_sent_in_a_form_and_nowhere_else() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let way = Way::with_tokens(&registry);
     let name = way.name("os:1");
     let file = place.path("auth.json");
@@ -84,11 +81,7 @@ fn an_identity_token_is_sent_in_a_form_and_nowhere_else() {
 
 #[test]
 fn certificates_and_a_password_are_asked_for_together() {
-    let place = Place::new();
-    let authority = Authority::new();
-    authority.sign("server", "IP:127.0.0.1", 2);
-    let registry = Registry::start(Doors::Basic, Some(&authority));
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry, authority) = Place::behind_tls(Doors::Basic, "IP:127.0.0.1");
     let name = registry.name("os:1");
     let file = auth_file(&place.path("auth.json"), &registry.host(), USER, PASSWORD);
     let ca = authority.text("ca.pem");
@@ -101,8 +94,7 @@ fn certificates_and_a_password_are_asked_for_together() {
 
 #[test]
 fn without_certificates_of_the_registry_those_of_another_server_of_tokens_are_checked() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     fs::create_dir(place.path("tokens")).unwrap();
     fs::write(place.path("tokens/token"), r#"{"token": "good"}"#).unwrap();
     let authority = Authority::new();
@@ -121,8 +113,7 @@ fn without_certificates_of_the_registry_those_of_another_server_of_tokens_are_ch
 
 #[test]
 fn another_server_without_tls_is_not_told_the_password() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let tokens = Way::to(&registry);
     let way = Way::with_tokens_of(&registry, &format!("http://localhost:{}/token", tokens.port));
     let file = auth_file(&place.path("auth.json"), &way.name("os"), USER, PASSWORD);
@@ -136,8 +127,7 @@ fn another_server_without_tls_is_not_told_the_password() {
 
 #[test]
 fn an_identity_token_does_not_follow_a_redirect_to_another_host() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let (way, elsewhere) = (Way::with_tokens(&registry), Way::with_tokens(&registry));
     way.redirect("/token", &format!("http://localhost:{}", elsewhere.port));
     let file = place.path("auth.json");

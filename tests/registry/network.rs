@@ -1,15 +1,13 @@
 //! What happens when the registry or the network misbehaves.
 
 use crate::registry::{NO_TLS, Place, docker};
-use crate::support::registry::Registry;
 use crate::support::repository_of_registry::OCI_MANIFEST;
 use crate::support::way::{Ranges, Way};
 use qemu_tests::server::Fault;
 
 #[test]
 fn what_breaks_on_the_way_is_tried_again_and_a_blob_goes_on_where_it_broke_off() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let way = Way::to(&registry);
     way.fault("/manifests/", Fault::Status(503, 2));
     way.fault("/blobs/", Fault::Status(429, 1));
@@ -25,8 +23,7 @@ fn what_breaks_on_the_way_is_tried_again_and_a_blob_goes_on_where_it_broke_off()
 
 #[test]
 fn what_is_not_what_its_digest_says_is_refused() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let (layer, digest) = (&place.layout.layers[1], &place.layout.manifest_digest);
     let way = Way::to(&registry);
     let name = docker(&way.name("os:1"));
@@ -46,8 +43,7 @@ fn what_is_not_what_its_digest_says_is_refused() {
 
 #[test]
 fn a_registry_that_falls_silent_is_given_up() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let way = Way::to(&registry);
     way.fault(&place.layout.layers[0], Fault::Stall);
     place.refuses(
@@ -62,8 +58,7 @@ fn a_registry_that_falls_silent_is_given_up() {
 
 #[test]
 fn a_server_that_sends_everything_again_is_read_on_and_one_that_sends_other_bytes_is_refused() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let way = Way::to(&registry);
     let name = way.name("os:1");
     way.ranges(Ranges::Ignored);
@@ -77,8 +72,7 @@ fn a_server_that_sends_everything_again_is_read_on_and_one_that_sends_other_byte
 
 #[test]
 fn a_blob_that_is_shorter_or_longer_than_its_descriptor_is_refused() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let size = place.layout.blob(&place.layout.layers[1]).metadata().unwrap().len();
     for (lie, fact) in [(size + 1, "it has only"), (size - 1, "it has more than the")] {
         let manifest = place.layout.manifest.replace(&format!("\"size\":{size}"), &format!("\"size\":{lie}"));
@@ -90,8 +84,7 @@ fn a_blob_that_is_shorter_or_longer_than_its_descriptor_is_refused() {
 
 #[test]
 fn a_slow_line_is_no_silent_one() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let way = Way::to(&registry);
     let name = way.name("os:1");
     way.fault(&place.layout.layers[1], Fault::Slow);
@@ -102,8 +95,7 @@ fn a_slow_line_is_no_silent_one() {
 
 #[test]
 fn a_body_that_broke_off_after_its_last_byte_is_whole() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let way = Way::to(&registry);
     let (name, layer) = (way.name("os:1"), &place.layout.layers[1]);
     way.fault(layer, Fault::Unterminated(1));

@@ -7,6 +7,7 @@ use crate::support::nginx::{Authority, Nginx};
 use crate::support::program;
 use crate::support::registry::{Doors, PASSWORD, Registry, USER, auth_file};
 use crate::support::way::Way;
+use qemu_tests::server::Fault;
 
 #[test]
 fn registries_conf_names_mirrors_and_blocks() {
@@ -32,8 +33,7 @@ fn registries_conf_names_mirrors_and_blocks() {
 
 #[test]
 fn a_proxy_of_the_environment_is_used() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let proxy = Way::to(&registry);
     let wanted = place.wanted("registry.invalid:80/os:1");
     let mut command = place.command("docker://registry.invalid:80/os:1", "out", &[NO_TLS]);
@@ -49,8 +49,7 @@ fn a_proxy_of_the_environment_is_used() {
 
 #[test]
 fn mirrors_serve_tags_or_digests_as_registries_conf_says() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let (main, tags, digests) = (Way::to(&registry), Way::to(&registry), Way::to(&registry));
     let mirror = |way: &Way, pulled: &str| {
         format!(
@@ -78,8 +77,7 @@ fn mirrors_serve_tags_or_digests_as_registries_conf_says() {
 
 #[test]
 fn certificates_of_a_mirror_are_checked_unless_registries_conf_says_otherwise() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let (main, mirror) = (Way::to(&registry), Way::to(&registry));
     let conf = format!(
         "[[registry]]\nlocation = \"127.0.0.1:{}\"\n[[registry.mirror]]\nlocation = \"127.0.0.1:{}\"\n",
@@ -98,8 +96,7 @@ fn certificates_of_a_mirror_are_checked_unless_registries_conf_says_otherwise() 
 
 #[test]
 fn blobs_come_from_where_a_registry_sends_its_callers_who_do_not_show_their_token_there() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let (way, store) = (Way::with_tokens(&registry), Way::to(&registry));
     way.redirect("/blobs/", &format!("http://localhost:{}", store.port));
     let name = way.name("os:1");
@@ -111,8 +108,7 @@ fn blobs_come_from_where_a_registry_sends_its_callers_who_do_not_show_their_toke
 
 #[test]
 fn without_certificates_of_the_registry_those_of_where_it_sends_its_callers_are_checked() {
-    let (place, registry) = (Place::new(), Registry::open());
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry) = Place::in_registry();
     let way = Way::to(&registry);
     let store = place.path("store/v2/os/blobs");
     fs::create_dir_all(&store).unwrap();
@@ -131,11 +127,7 @@ fn without_certificates_of_the_registry_those_of_where_it_sends_its_callers_are_
 
 #[test]
 fn through_a_proxy_certificates_are_those_of_the_registry() {
-    let place = Place::new();
-    let authority = Authority::new();
-    authority.sign("server", "DNS:registry.invalid", 2);
-    let registry = Registry::start(Doors::Open, Some(&authority));
-    registry.store(&place.layout.reference(), "os:1", &[]);
+    let (place, registry, authority) = Place::behind_tls(Doors::Open, "DNS:registry.invalid");
     let proxy = Way::to(&registry);
     let name = "registry.invalid/os:1";
     let wanted = place.wanted(name);
@@ -162,4 +154,20 @@ fn a_registry_that_speaks_tls_is_never_asked_without() {
     let name = format!("127.0.0.1:{}/os:1", nginx.port);
     let said = place.refuses(&docker(&name), &[NO_TLS], &["https://localhost:1/"]);
     assert!(!said.contains("http://127.0.0.1"), "{said}");
+}
+
+#[test]
+fn a_mirror_that_fails_is_asked_twice_before_the_next_place() {
+    let (place, registry) = Place::in_registry();
+    let (main, mirror) = (Way::to(&registry), Way::to(&registry));
+    mirror.fault("/manifests/", Fault::Status(503, 1000));
+    let conf = format!(
+        "[[registry]]\nlocation = \"127.0.0.1:{}\"\ninsecure = true\n[[registry.mirror]]\nlocation = \"127.0.0.1:{}\"\ninsecure = true\n",
+        main.port, mirror.port
+    );
+    fs::write(place.path("registries.conf"), conf).unwrap();
+    let name = main.name("os:1");
+    assert!(place.disk(&docker(&name), &[]) == place.wanted(&name));
+    let asked = mirror.requests().iter().filter(|path| path.contains("/manifests/")).count();
+    assert_eq!(asked, 2, "{:?}", mirror.requests());
 }

@@ -154,7 +154,7 @@ impl Error {
             Self::StaleSummary { .. } | Self::ExpiredSummary { .. } => {
                 "its owner makes a new one with `ostree summary -u`; a commit's id in place of the ref passes the summary by"
             }
-            Self::Http(error) => return http_hint(error),
+            Self::Http(error) => return http_hint(error.last()),
             Self::NoSuchRef { .. } => "`ostree refs` lists the refs of a repository",
             Self::Checksum { .. } | Self::Size { .. } | Self::Stream { .. } | Self::MissingObject { .. } => {
                 "`ostree fsck` checks a repository, `ostree pull` repairs it"
@@ -200,7 +200,6 @@ fn list(names: &[String]) -> String {
 
 fn http_hint(error: &HttpError) -> Option<String> {
     let text = match error {
-        HttpError::GivenUp { last, .. } => return http_hint(last),
         HttpError::Tls { .. } => {
             "--tls-ca FILE trusts another authority; --tls-client-cert and --tls-client-key show who you are"
         }
